@@ -1,0 +1,1 @@
+"""The rooms that touch disk: labels, patches, matchups and splits (no torch)."""

@@ -1,0 +1,1 @@
+"""How good is it, honestly: scores, baselines, the protocol and its report."""

@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: masking, encoder, pretraining heads and regressor (torch only)."""

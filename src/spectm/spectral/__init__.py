@@ -1,0 +1,1 @@
+"""Numbers in, numbers out: sensors, windows and indices (numpy only)."""

@@ -1,0 +1,1 @@
+"""Where data meets model: checkpoints, the loop, pretraining and fine-tuning."""
