@@ -1,0 +1,87 @@
+"""All settings of pretraining and fine-tuning, as one TOML file has them."""
+
+from dataclasses import dataclass, field
+
+from spectm.errors import ConfigError
+from spectm.model.encoder import EncoderConfig
+from spectm.model.masking import MaskingConfig
+from spectm.model.preprocess import PreprocessConfig
+from spectm.model.spectm import ObjectiveConfig
+from spectm.spectral.windows import Window, WindowSet, named_windows
+from spectm.training.loop import LoopConfig
+
+__all__ = ["FinetuneConfig", "PretrainConfig", "Settings", "WindowsConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsConfig:
+    """The diagnostic windows: a named set, or ranges in nm such as ``["615-640", "660-680"]``."""
+
+    set: str = "cyanobacteria"
+    ranges: tuple[str, ...] = ()
+    half_width_nm: float = 0.0
+
+    def window_set(self) -> WindowSet:
+        """The windows themselves.
+
+        Raises
+        ------
+        ConfigError
+            If a range is not two numbers, the smaller first.
+        """
+        if not self.ranges:
+            return named_windows(self.set, half_width_nm=self.half_width_nm)
+        windows = tuple(_window(text) for text in self.ranges)
+        return WindowSet(name="own", windows=windows, half_width_nm=self.half_width_nm, source="settings")
+
+
+def _window(text: str) -> Window:
+    try:
+        low, high = (float(part) for part in text.split("-"))
+    except ValueError as error:
+        raise ConfigError(f"a window is a range in nm such as '615-640'; found {text!r}") from error
+    return Window(name=text, low_nm=low, high_nm=high, source="settings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainConfig:
+    """Pretraining: the loop, and the share of dates kept for validation."""
+
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    validation_share: float = 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneConfig:
+    """Fine-tuning.
+
+    Parameters
+    ----------
+    loop : LoopConfig
+        Full batches for as long as the validation dates get better.
+    validation_share : float
+        Share of the training dates kept for early stopping; 0 trains for all steps.
+    encoder_rate : float
+        Learning rate of the encoder as a share of the head's; 0 freezes it.
+    """
+
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=60, batch_size=256, learning_rate=3e-3, validate_every=5, patience=4
+        )
+    )
+    validation_share: float = 0.2
+    encoder_rate: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of a model: what a TOML file may hold, section by section."""
+
+    windows: WindowsConfig = field(default_factory=WindowsConfig)
+    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    pretraining: PretrainConfig = field(default_factory=PretrainConfig)
+    finetuning: FinetuneConfig = field(default_factory=FinetuneConfig)
