@@ -8,8 +8,10 @@ __all__ = [
     "LeakageError",
     "MaskError",
     "PatchError",
+    "ScoreError",
     "SensorError",
     "SpectmError",
+    "SplitError",
     "TrainingError",
 ]
 
@@ -38,6 +40,10 @@ class PatchError(SpectmError, ValueError):
     """A patch file of the wrong layout, units or wavelengths."""
 
 
+class SplitError(SpectmError, ValueError):
+    """Rows that can't be split as asked: too few dates, or nothing left to train on."""
+
+
 class MaskError(SpectmError, ValueError):
     """A mask that can't be drawn as asked."""
 
@@ -52,3 +58,7 @@ class TrainingError(SpectmError, ValueError):
 
 class LeakageError(SpectmError, ValueError):
     """Something of the test set would reach what is learned."""
+
+
+class ScoreError(SpectmError, ValueError):
+    """Predictions that can't be scored: missing values, another length, a name nobody knows."""
