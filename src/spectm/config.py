@@ -101,6 +101,8 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     """`value` as the type `hint`, or an error that names both."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
+        if value is None and types.NoneType in get_args(hint):
+            return None
         inner = [option for option in get_args(hint) if option is not types.NoneType]
         return _checked(inner[0], value, where)
     if origin is Literal:

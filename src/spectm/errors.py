@@ -8,6 +8,7 @@ __all__ = [
     "LeakageError",
     "MaskError",
     "PatchError",
+    "ReportError",
     "ScoreError",
     "SensorError",
     "SpectmError",
@@ -62,3 +63,7 @@ class LeakageError(SpectmError, ValueError):
 
 class ScoreError(SpectmError, ValueError):
     """Predictions that can't be scored: missing values, another length, a name nobody knows."""
+
+
+class ReportError(SpectmError, ValueError):
+    """A run folder that can't be reported on: a file missing, damaged, or of another program."""

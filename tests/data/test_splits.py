@@ -48,12 +48,19 @@ some_rows = st.lists(a_row, min_size=8, max_size=25).map(lambda rows: make_rows(
 two_stations = some_rows.filter(lambda rows: rows["station"].nunique() > 1)
 
 
-def all_gaps(rows: pd.DataFrame) -> list[list[float]]:
-    """Smallest hours between a sample or overpass of one row and one of another, the slow obvious way."""
-    times = (
-        rows[["sample_time", "overpass_time"]].map(lambda time: time.timestamp() / 3600).to_numpy().tolist()
-    )
-    return [[min(abs(a - b) for a in one for b in other) for other in times] for one in times]
+def hours_of(rows: pd.DataFrame) -> list[tuple[float, float]]:
+    """Sample and overpass of each row, hours."""
+    return [
+        (s.timestamp() / 3600, o.timestamp() / 3600) for s, o in rows[["sample_time", "overpass_time"]].values
+    ]
+
+
+def is_near(row: tuple[float, float], test: tuple[float, float], *, strict: bool) -> bool:
+    """The buffer of 60 hours, the slow obvious way: which of the four gaps count."""
+    (sample, overpass), (test_sample, test_overpass) = row, test
+    gaps = [sample - test_sample, overpass - test_sample, overpass - test_overpass]
+    gaps += [sample - test_overpass] if strict else []
+    return min(map(abs, gaps)) <= 60
 
 
 def check_folds(folds: list[Fold], n_rows: int) -> None:
@@ -67,16 +74,17 @@ def check_folds(folds: list[Fold], n_rows: int) -> None:
 
 
 @unhurried
-@given(rows=some_rows)
-def test_leave_date_out_tests_each_date_once_with_nothing_near_it(rows):
-    folds = leave_date_out(rows)
+@given(rows=some_rows, strict=st.booleans())
+def test_leave_date_out_tests_each_date_once_with_nothing_near_it(rows, strict):
+    folds = leave_date_out(rows, strict=strict)
     check_folds(folds, len(rows))
     assert [fold.name for fold in folds] == sorted(set(rows["date"]))
-    gaps = all_gaps(rows)
+    assert {fold.split for fold in folds} == {"leave-date-out-strict" if strict else "leave-date-out"}
+    hours = hours_of(rows)
     for fold in folds:
         assert set(rows["date"][fold.test]) == {fold.name}
         for row in set(range(len(rows))) - set(fold.test):
-            near = min(gaps[row][test] for test in fold.test) <= 60
+            near = any(is_near(hours[row], hours[test], strict=strict) for test in fold.test)
             assert (row in fold.train) == (not near)  # nothing near is kept, and nothing else is lost
 
 
@@ -116,12 +124,12 @@ def test_leave_station_out_tests_each_station_once(rows):
 def test_forward_trains_on_what_was_known_and_is_not_near(rows):
     folds = forward(rows)
     assert [fold.name for fold in folds] == sorted(set(rows["date"]))[5:]
-    gaps, known = all_gaps(rows), rows[["sample_time", "overpass_time"]].max(axis=1)
+    hours, known = hours_of(rows), rows[["sample_time", "overpass_time"]].max(axis=1)
     for fold in folds:
         assert set(fold.test) == set(np.flatnonzero(rows["date"] == fold.name))
         asked = rows["overpass_time"][fold.test].min()
         for row in range(len(rows)):
-            near = min(gaps[row][test] for test in fold.test) <= 60
+            near = any(is_near(hours[row], hours[test], strict=True) for test in fold.test)
             assert (row in fold.train) == (known[row] < asked and not near)
 
 
@@ -138,6 +146,12 @@ def test_the_buffer_looks_at_samples_and_overpasses_of_both_sides():
     of_day = {fold.test[0]: fold.train.tolist() for fold in leave_date_out(rows) if fold.test.size == 1}
     assert of_day[0] == [2, 4]
     assert of_day[3] == [2, 4]  # the tested row's overpass at day 50 drives out rows 0 and 1
+
+
+def test_only_the_strict_buffer_leaves_out_what_was_sampled_near_a_test_overpass():
+    rows = make_rows([(20, 0, "WE2"), (58, 192, "WE2"), (50, 192, "WE2")])  # sampled when row 1 was overflown
+    assert [fold.train.tolist() for fold in leave_date_out(rows)][-1] == [0, 2]
+    assert [fold.train.tolist() for fold in leave_date_out(rows, strict=True)][-1] == [0]
 
 
 def test_nothing_left_to_train_on_is_refused():

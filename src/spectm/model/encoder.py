@@ -28,11 +28,12 @@ class EncoderConfig:
     mlp_ratio: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.width % self.heads or self.width % 2 or self.depth < 1:
+        too_small = min(self.width, self.depth, self.heads) < 1 or self.mlp_width < 1
+        if too_small or self.width % self.heads or self.width % 2:
             raise ConfigError(
-                f"the encoder wants an even width divisible by heads and depth >= 1; found "
-                f"width={self.width}, "
-                f"heads={self.heads}, depth={self.depth}"
+                f"the encoder wants an even width divisible by heads, depth >= 1 and a positive mlp_ratio; "
+                f"found width={self.width}, heads={self.heads}, depth={self.depth}, "
+                f"mlp_ratio={self.mlp_ratio:g}"
             )
 
     @property

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spectm.errors import ConfigError
+
 __all__ = ["PreprocessConfig", "brightness", "local_line", "pixel_mean", "pixel_spread"]
 
 # A spectrum darker than this has no shape to speak of, sr^-1: an order below clear water in the green.
@@ -39,6 +41,10 @@ class PreprocessConfig:
     slope: bool = False
     smoothing_nm: float = 0.0
     spread: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.smoothing_nm >= 0:
+            raise ConfigError(f"preprocessing wants smoothing_nm of 0 or more; found {self.smoothing_nm:g}")
 
     @property
     def n_channels(self) -> int:

@@ -22,37 +22,57 @@ class Distribution(NamedTuple):
 
 
 class Regressor(nn.Module):
-    """The encoder's summary and optional context to a normal distribution of log10 of a quantity.
+    """The encoder's tokens and optional context to a normal distribution of log10 of a quantity.
 
     Parameters
     ----------
     encoder : SpectralEncoder
         Pretrained or fresh; trained along unless its gradients are switched off.
     n_context : int
-        Number of context features beside the spectrum; they enter linearly.
+        Number of context features beside the spectrum.
 
     Notes
     -----
-    The mean is a prior (the climatology where context allows one, else the training mean) plus a linear
-    function of the encoder's summary, the mean of its tokens and the context. The last layer starts at zero,
-    so training starts at the prior.
+    The mean is a prior plus a linear function of the summary, of every token and of the context. Tokens are
+    not averaged: a pigment sits in a few of them. So a regressor belongs to the band list that it was trained
+    on, while its encoder reads any. `start_from` sets the linear function; until then the mean is the prior.
     """
 
     def __init__(self, encoder: SpectralEncoder, n_context: int = 0) -> None:
         super().__init__()
+        n_features = encoder.config.width * (1 + encoder.layout.n_tokens) + n_context
         self.encoder = encoder
-        self.norm = nn.LayerNorm(2 * encoder.config.width)
-        self.head = nn.Linear(2 * encoder.config.width + n_context, 1)
+        self.head = nn.Linear(n_features, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.raw_spread = nn.Parameter(torch.tensor(0.0))
+        self.register_buffer("feature_mean", torch.zeros(n_features))
+        self.register_buffer("feature_scale", torch.ones(n_features))
+
+    def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: float, spread: float) -> None:
+        """Take over a linear fit of standardised features, as fine-tuning's first step.
+
+        Parameters
+        ----------
+        mean, scale, weight : Tensor, shape (n_features,)
+            Of the features, embedding first; the weights of the standardised ones.
+        bias, spread : float
+            Intercept and residual standard deviation, log10.
+        """
+        with torch.no_grad():
+            self.get_buffer("feature_mean").copy_(mean)
+            self.get_buffer("feature_scale").copy_(scale)
+            self.head.weight.copy_(weight[None])
+            self.head.bias.fill_(bias)
+            excess = max(spread - MIN_SPREAD, 0.01)
+            self.raw_spread.fill_(math.log(math.expm1(excess)))  # inverse of softplus
 
     def embedding(self, Rrs: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Summary and mean token of each patch, shape (sample, 2 * width); nothing is hidden by default."""
+        """Summary and tokens of each patch, (sample, width * (1 + n_tokens)); nothing hidden by default."""
         if hidden is None:
             hidden = Rrs.new_zeros(Rrs.shape[0], self.encoder.layout.n_tokens, dtype=torch.bool)
         encoded = self.encoder(Rrs, hidden)
-        return torch.cat([encoded.summary, encoded.tokens.mean(dim=1)], dim=1)
+        return torch.cat([encoded.summary, encoded.tokens.flatten(1)], dim=1)
 
     def forward(self, Rrs: Tensor, context: Tensor, prior: Tensor) -> Distribution:
         """Distribution of log10 of the quantity.
@@ -62,11 +82,12 @@ class Regressor(nn.Module):
         Rrs : Tensor, shape (sample, n_bands, y, x)
             Raw reflectance, sr^-1.
         context : Tensor, shape (sample, n_context)
-            Standardised features; no columns without context.
+            Features beside the spectrum, as they come; no columns without context.
         prior : Tensor, shape (sample,)
-            What is expected before the spectrum is seen, log10.
+            What is expected before the spectrum is seen, log10; zero where nothing is.
         """
-        features = torch.cat([self.norm(self.embedding(Rrs)), context], dim=1)
+        features = torch.cat([self.embedding(Rrs), context], dim=1)
+        features = (features - self.get_buffer("feature_mean")) / self.get_buffer("feature_scale")
         spread = MIN_SPREAD + nn.functional.softplus(self.raw_spread)
         return Distribution(prior + self.head(features)[:, 0], spread.expand(Rrs.shape[0]))
 

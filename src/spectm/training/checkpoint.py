@@ -7,7 +7,6 @@ always holds either the old model or the new one.
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -156,17 +155,17 @@ def read_training_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def resumed_state(folder: Path, meta: Mapping[str, Any]) -> TrainingState:
-    """State to continue from, provided that settings, seed and normalisation are those of the broken run.
+def resumed_state(folder: Path, meta: Mapping[str, Any], *, kind: str) -> TrainingState:
+    """State to continue from, provided that all of `meta` but its provenance is that of the broken run.
 
     Raises
     ------
     CheckpointError
         If there is nothing to resume, or the run would not be the same one.
     """
-    found = read_checkpoint(folder).meta
-    for key in ("settings", "seed", "normalisation", "wavelength_nm"):
-        if found[key] != json.loads(json.dumps(meta[key])):
+    found = read_checkpoint(folder, kind=kind).meta
+    for key in ("settings", "seed", *meta):  # what was chosen comes before what follows from it
+        if key != "provenance" and found.get(key) != json.loads(json.dumps(meta[key])):
             raise CheckpointError(
                 f"{folder} can't be resumed: its {key} differ from those given now, and the result would be "
                 f"neither run. "
@@ -221,6 +220,9 @@ def _header(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of spectm: it does not say format = {FORMAT!r}")
+    for key in ("format_version", "kind", "files"):
+        if key not in header:
+            raise CheckpointError(f"{path} is damaged: it has no {key!r}; copy it again or train again")
     if header["format_version"] > FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format version {header['format_version']}, this spectm {spectm.__version__} reads "
@@ -254,13 +256,12 @@ def _get(folder: Path, name: str) -> bytes:
 
 def _replace(path: Path, data: bytes) -> None:
     """Write under a temporary name, then rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with unfinished.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -18,11 +18,13 @@ from spectm.model.spectm import LossTerm, SpecTM
 from spectm.training.checkpoint import read_checkpoint, resumed_state, write_checkpoint
 from spectm.training.loop import Batch, TrainingState, train
 from spectm.training.pretrain import model_meta, model_parts, validation_rows
+from spectm.training.ridge import GroupedRidge
 from spectm.training.settings import Settings
 
 __all__ = ["FittedRegressor", "RegressionData", "embedding", "finetune", "load_regressor"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,58 +38,46 @@ class RegressionData:
     context : ndarray, shape (row, n_context)
         Features beside the spectrum; no columns without context.
     prior : ndarray or None, shape (row,)
-        What is expected before the spectrum is seen, log10; None takes the mean of the training labels.
+        What is expected before the spectrum is seen, log10; None expects nothing.
     """
 
     Rrs: npt.NDArray[np.float32]
     context: FloatArray
     prior: FloatArray | None = None
 
-
-class FittedRegressor:
-    """A trained regressor with what it needs to be applied: context statistics and prior.
-
-    Parameters
-    ----------
-    module : Regressor
-        The network.
-    context_mean, context_scale : ndarray, shape (n_context,)
-        Statistics of the training rows.
-    default_prior : float
-        Mean of the training labels, log10; used where no prior is given.
-    """
-
-    def __init__(
-        self, module: Regressor, context_mean: FloatArray, context_scale: FloatArray, default_prior: float
-    ) -> None:
-        self.module = module
-        self.context_mean, self.context_scale, self.default_prior = context_mean, context_scale, default_prior
-
-    def inputs(self, data: RegressionData) -> Batch:
-        """Tensors of the network's ``forward``."""
-        context = (np.asarray(data.context) - self.context_mean) / self.context_scale
-        prior = np.full(len(data.Rrs), self.default_prior) if data.prior is None else data.prior
+    def tensors(self) -> Batch:
+        """Tensors of the regressor's ``forward``."""
+        prior = np.zeros(len(self.Rrs)) if self.prior is None else self.prior
         return {
-            "Rrs": torch.from_numpy(np.ascontiguousarray(data.Rrs)),
-            "context": torch.from_numpy(context).float(),
+            "Rrs": torch.from_numpy(np.ascontiguousarray(self.Rrs)),
+            "context": torch.from_numpy(np.asarray(self.context)).float(),
             "prior": torch.from_numpy(np.asarray(prior)).float(),
         }
+
+
+class FittedRegressor:
+    """A trained regressor, applied to arrays."""
+
+    def __init__(self, module: Regressor) -> None:
+        self.module = module
 
     @torch.no_grad()
     def predict(self, data: RegressionData) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of log10 of the quantity, each of shape (row,)."""
         self.module.eval()
         device = next(self.module.parameters()).device
-        found = self.module(**{name: tensor.to(device) for name, tensor in self.inputs(data).items()})
+        found = self.module(**{name: tensor.to(device) for name, tensor in data.tensors().items()})
         return found.mean.double().cpu().numpy(), found.spread.double().cpu().numpy()
 
 
 @torch.no_grad()
 def embedding(module: Regressor, Rrs: npt.NDArray[np.float32], *, hide_windows: bool) -> FloatArray:
-    """Summary and mean token of each patch, with the windows visible or hidden; shape (row, 2 * width)."""
+    """Summary and tokens of each patch, with the windows visible or hidden; shape (row, n_features)."""
     module.eval()
-    hidden = torch.from_numpy(module.encoder.layout.targeted).expand(len(Rrs), -1) if hide_windows else None
-    return module.embedding(torch.from_numpy(np.ascontiguousarray(Rrs)), hidden).double().numpy()
+    device = next(module.parameters()).device
+    spectra = torch.from_numpy(np.ascontiguousarray(Rrs)).to(device)
+    windows = torch.from_numpy(module.encoder.layout.targeted).to(device).expand(len(Rrs), -1)
+    return module.embedding(spectra, windows if hide_windows else None).double().cpu().numpy()
 
 
 class _Censored(nn.Module):
@@ -184,58 +174,63 @@ def finetune(
     config = settings.finetuning
     encoder = pretrained.encoder if isinstance(pretrained, SpecTM) else pretrained
     validation = validation_rows(groups, config.validation_share, seed)
-    fitted = _unfitted(encoder, data, observed, training=~validation)
-    fitted.module.encoder.requires_grad_(config.encoder_rate > 0)
-    labels = {
-        "observed": torch.from_numpy(np.asarray(observed)).float(),
-        "below": torch.from_numpy(np.asarray(below)),
-    }
-    learner = _Learner(fitted.inputs(data) | labels, validation, config.encoder_rate)
-    meta = _meta(fitted, settings) | {"seed": seed, "provenance": dict(provenance or {})}
+    module = _copy(encoder, n_context=data.context.shape[1])
+    _start_from_ridge(module, data, observed, groups, rows=np.flatnonzero(~validation))
+    module.encoder.requires_grad_(config.encoder_rate > 0)
+    labels = {"observed": torch.from_numpy(observed).float(), "below": torch.from_numpy(below)}
+    learner = _Learner(data.tensors() | labels, validation, config.encoder_rate)
+    meta = model_meta(settings, encoder.statistics) | {"n_context": data.context.shape[1], "seed": seed}
+    meta["label_mean"] = float(np.mean(observed[~validation]))  # tells other labels on resuming
+    meta["provenance"] = dict(provenance or {})
 
     def save(state: TrainingState) -> None:
         if folder is not None and fabric.is_global_zero:
             weights = {name.removeprefix("regressor."): tensor for name, tensor in (state.best or {}).items()}
-            weights = weights or fitted.module.state_dict()
+            weights = weights or module.state_dict()
             write_checkpoint(
                 folder, kind="regressor", weights=weights, meta=meta, training_state=asdict(state)
             )
 
     train(
         fabric,
-        _Censored(fitted.module),
+        _Censored(module),
         learner,
         config.loop,
         torch.Generator().manual_seed(seed),
-        state=resumed_state(folder, meta) if resume and folder else None,
+        state=resumed_state(folder, meta, kind="regressor") if resume and folder else None,
         metrics=folder / "metrics.jsonl" if folder else None,
         checkpoint=save,
         progress=progress,
     )
-    return fitted
+    return FittedRegressor(module)
 
 
-def _unfitted(
-    encoder: SpectralEncoder, data: RegressionData, observed: FloatArray, *, training: npt.NDArray[np.bool_]
-) -> FittedRegressor:
-    """A regressor on a copy of the encoder, with context statistics of the training rows."""
-    copy = SpectralEncoder(encoder.config, encoder.preprocess, encoder.layout, encoder.statistics)
-    copy.load_state_dict(encoder.state_dict())
-    context = np.asarray(data.context)[training]
-    scale = context.std(axis=0)
-    module = Regressor(copy, n_context=context.shape[1])
-    return FittedRegressor(
-        module, context.mean(axis=0), np.where(scale > 0, scale, 1.0), float(np.mean(observed[training]))
+def _copy(encoder: SpectralEncoder, n_context: int) -> Regressor:
+    """A regressor on a copy of the encoder."""
+    with torch.random.fork_rng(devices=[]):  # the first weights do not matter: replaced below, or zero
+        copy = SpectralEncoder(encoder.config, encoder.preprocess, encoder.layout, encoder.statistics)
+        copy.load_state_dict(encoder.state_dict())
+        return Regressor(copy, n_context)
+
+
+def _start_from_ridge(
+    module: Regressor, data: RegressionData, observed: FloatArray, groups: npt.NDArray[Any], rows: IntArray
+) -> None:
+    """Set the head to a ridge regression on the frozen embedding, fitted to what the prior leaves.
+
+    A head that starts at random distorts good features before it is any use (Kumar et al. 2022, ICLR,
+    "Fine-tuning can distort pretrained features").
+    """
+    embedded = embedding(module, data.Rrs[rows], hide_windows=False)
+    left = observed[rows] - (0.0 if data.prior is None else data.prior[rows])
+    columns = np.hstack([embedded, np.asarray(data.context)[rows]])
+    fit = GroupedRidge().fit(columns, left, groups[rows])
+    mean, scale, weight = (
+        torch.from_numpy(values).float()
+        for values in (fit.scaler_.mean_, fit.scaler_.scale_, fit.coefficients_)
     )
-
-
-def _meta(fitted: FittedRegressor, settings: Settings) -> dict[str, Any]:
-    context = {
-        "mean": fitted.context_mean.tolist(),
-        "scale": fitted.context_scale.tolist(),
-        "default_prior": fitted.default_prior,
-    }
-    return model_meta(settings, fitted.module.encoder.statistics) | {"context": context}
+    spread = float(np.std(left - fit.predict(columns)))
+    module.start_from(mean, scale, weight, bias=fit.intercept_, spread=spread)
 
 
 def load_regressor(folder: Path) -> FittedRegressor:
@@ -248,11 +243,8 @@ def load_regressor(folder: Path) -> FittedRegressor:
     """
     checkpoint = read_checkpoint(folder, kind="regressor")
     settings, layout, statistics = model_parts(checkpoint)
-    encoder = SpectralEncoder(settings.encoder, settings.preprocess, layout, statistics)
-    context = checkpoint.meta["context"]
-    module = Regressor(encoder, n_context=len(context["mean"]))
+    with torch.random.fork_rng(devices=[]):
+        encoder = SpectralEncoder(settings.encoder, settings.preprocess, layout, statistics)
+        module = Regressor(encoder, n_context=checkpoint.meta["n_context"])
     module.load_state_dict(checkpoint.weights)
-    module.eval()
-    return FittedRegressor(
-        module, np.array(context["mean"]), np.array(context["scale"]), context["default_prior"]
-    )
+    return FittedRegressor(module.eval())

@@ -60,12 +60,23 @@ class LoopConfig:
     checkpoint_every: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch_size, self.validate_every) < 1 or self.learning_rate <= 0:
+        if min(self.steps, self.batch_size, self.validate_every) < 1 or not self.learning_rate > 0:
             raise ConfigError(
                 "training wants steps, batch_size and validate_every of at least 1 and a learning_rate "
                 "above 0; found "
                 f"steps={self.steps}, batch_size={self.batch_size}, validate_every={self.validate_every}, "
                 f"learning_rate={self.learning_rate}"
+            )
+        if not (0 <= self.warmup_share <= 1 and self.weight_decay >= 0 and self.clip_norm > 0):
+            raise ConfigError(
+                "training wants warmup_share between 0 and 1, weight_decay of 0 or more and clip_norm "
+                f"above 0; found warmup_share={self.warmup_share}, weight_decay={self.weight_decay}, "
+                f"clip_norm={self.clip_norm}"
+            )
+        if min(self.patience, self.checkpoint_every) < 0:
+            raise ConfigError(
+                f"training wants patience and checkpoint_every of 0 (never) or more; found "
+                f"patience={self.patience}, checkpoint_every={self.checkpoint_every}"
             )
 
 
@@ -158,15 +169,17 @@ def train(
         raise TrainingError("training wants at least one row; found none. Is everything excluded or missing?")
     optimizer = torch.optim.AdamW(_groups(module, learner, config.weight_decay), lr=config.learning_rate)
     state = state or TrainingState()
+    if fabric.is_global_zero:
+        _truncate(metrics, state.step)
+    wrapped, optimizer = fabric.setup(module, optimizer)
     if state.module is not None and state.optimizer is not None and state.generator is not None:
         module.load_state_dict(state.module)
-        optimizer.load_state_dict(state.optimizer)
+        optimizer.load_state_dict(state.optimizer)  # goes where `setup` has put the parameters
         generator.set_state(state.generator)
-    _truncate(metrics, state.step)
-    wrapped, optimizer = fabric.setup(module, optimizer)
     bar = _progress_bar(config.steps, state.step, progress)
     with _interruptible() as interrupt:
-        while state.step < config.steps and not _stalled(state, config) and not interrupt.asked:
+        stopped = False
+        while state.step < config.steps and not _stalled(state, config) and not stopped:
             line = _step(fabric, wrapped, module, optimizer, learner, config, generator, state.step)
             state.step += 1
             if state.step % config.validate_every == 0 or state.step == config.steps:
@@ -177,10 +190,11 @@ def train(
             bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
             if checkpoint and config.checkpoint_every and state.step % config.checkpoint_every == 0:
                 checkpoint(_snapshot(state, module, optimizer, generator))
+            stopped = _anywhere(fabric, interrupt.asked)
         bar.close()
         if checkpoint:
             checkpoint(_snapshot(state, module, optimizer, generator))
-    if interrupt.asked:
+    if stopped or interrupt.asked:
         raise KeyboardInterrupt(f"stopped after step {state.step} of {config.steps}")
     if state.best:
         module.load_state_dict(state.best)
@@ -218,6 +232,14 @@ def _interruptible() -> Iterator[_Interrupt]:
         yield interrupt
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _anywhere(fabric: Fabric, asked: bool) -> bool:
+    """Whether Ctrl-C reached any process: all stop after the same step, or one would wait for the others."""
+    if fabric.world_size == 1:
+        return asked
+    votes = fabric.all_reduce(torch.tensor(float(asked), device=fabric.device), reduce_op="sum")
+    return float(votes) > 0  # type: ignore[arg-type]
 
 
 def _groups(module: nn.Module, learner: Learner, weight_decay: float) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ __all__ = [
     "pretrain",
     "pretraining_data",
     "seeded_model",
+    "untrained",
     "validation_rows",
 ]
 
@@ -58,8 +59,8 @@ class PretrainingData:
         Mean spectrum of the same place about 8 days later; NaN where there is none.
     day_of_year, lead_days : Tensor, shape (sample,)
         Of the patch; to `ahead`.
-    day : ndarray of datetime64[D], shape (sample,)
-        UTC date: the group that validation is split by.
+    day, ahead_day : ndarray of datetime64[D], shape (sample,)
+        UTC date of the patch: the group that validation is split by; and of `ahead`, NaT where there is none.
     """
 
     wavelength: npt.NDArray[np.float64]
@@ -69,6 +70,7 @@ class PretrainingData:
     day_of_year: Tensor
     lead_days: Tensor
     day: npt.NDArray[np.datetime64]
+    ahead_day: npt.NDArray[np.datetime64]
 
     @property
     def n_samples(self) -> int:
@@ -110,7 +112,7 @@ def pretraining_data(sources: Sequence[Patches]) -> PretrainingData:
                 "Resample one of them first (spectm.spectral.sensors.resample)"
             )
     parts = [_rows_of(source) for source in sources]
-    size = max((part["Rrs"].shape[-1] for part in parts), default=1)
+    size = max((max(part["Rrs"].shape[2:]) for part in parts), default=1)
     joined = (
         {name: np.concatenate([_padded(part[name], size) for part in parts]) for name in parts[0]}
         if parts
@@ -128,6 +130,7 @@ def pretraining_data(sources: Sequence[Patches]) -> PretrainingData:
         day_of_year=torch.from_numpy(joined["day_of_year"]).float(),
         lead_days=torch.from_numpy(joined["lead_days"]).float(),
         day=joined["day"],
+        ahead_day=joined["ahead_day"],
     )
 
 
@@ -146,6 +149,7 @@ def _rows_of(patches: Patches) -> dict[str, npt.NDArray[Any]]:
         "lead_days": np.where(found, lead, 0.0),
         "day_of_year": (day - day.astype("datetime64[Y]")).astype(np.float64) + 1,
         "day": day,
+        "ahead_day": np.where(found, day[partner], np.datetime64("NaT", "D")),
     }
     valid = np.isfinite(spectrum).all(axis=1)
     return {name: array[valid] for name, array in rows.items()}
@@ -230,7 +234,8 @@ def index_targets(
         scale = 0.741 * (high - low) or known.std() or 1.0
         columns.append(np.clip((values - middle) / scale, -MAX_INDEX_SCORE, MAX_INDEX_SCORE))
         kept.append(name)
-    return torch.from_numpy(np.stack(columns, axis=1)).float(), tuple(kept)
+    stacked = np.stack(columns, axis=1) if columns else np.empty((len(spectrum), 0))
+    return torch.from_numpy(stacked).float(), tuple(kept)
 
 
 class _Learner:
@@ -246,6 +251,9 @@ class _Learner:
         seed: int,
     ) -> None:
         self.data, self.indices, self.settings = data, indices, settings
+        # A training patch may be followed by one of a validation date, which then is no target of it.
+        unseen = ~validation & np.isin(data.ahead_day, data.day[validation])
+        self.ahead = data.ahead.masked_fill(torch.from_numpy(unseen)[:, None], torch.nan)
         self.layout = model.encoder.layout
         self.rows = torch.from_numpy(np.flatnonzero(~validation))
         self.n_rows = self.rows.numel()
@@ -261,7 +269,7 @@ class _Learner:
     def _batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
         mask = draw_mask(self.layout, self.settings.masking, rows.numel(), generator)
         data = self.data
-        batch = {"Rrs": data.Rrs, "indices": self.indices, "ahead": data.ahead}
+        batch = {"Rrs": data.Rrs, "indices": self.indices, "ahead": self.ahead}
         batch |= {"day_of_year": data.day_of_year, "lead_days": data.lead_days}
         return {name: tensor[rows] for name, tensor in batch.items()} | {
             "hidden": mask.hidden,
@@ -327,6 +335,12 @@ def pretrain(
     layout = layout_for(settings, data.wavelength)
     statistics = band_statistics(data.Rrs[torch.from_numpy(~validation)], layout, settings.preprocess)
     indices, names = index_targets(data.spectrum, data.wavelength, ~validation)
+    if not names and "indices" in settings.objective.weights:
+        raise TrainingError(
+            f"no bio-optical index can be computed from {layout.n_bands} bands between "
+            f"{layout.wavelength[0]:g} and {layout.wavelength[-1]:g} nm; switch the task off with "
+            "objective.indices = 0"
+        )
     model = seeded_model(settings, layout, statistics, len(names), seed)
     learner = _Learner(data, indices, validation, model, settings, seed)
     meta = model_meta(settings, statistics) | {"index_names": list(names), "seed": seed}
@@ -348,7 +362,7 @@ def pretrain(
         learner,
         settings.pretraining.loop,
         torch.Generator().manual_seed(seed),
-        state=resumed_state(folder, meta) if resume and folder else None,
+        state=resumed_state(folder, meta, kind="pretrained") if resume and folder else None,
         metrics=folder / "metrics.jsonl" if folder else None,
         checkpoint=save,
         progress=progress,
@@ -386,6 +400,14 @@ def model_meta(settings: Settings, statistics: BandStatistics) -> dict[str, Any]
         },
         "settings": asdict(settings),
     }
+
+
+def untrained(data: PretrainingData, settings: Settings, *, seed: int) -> SpecTM:
+    """The model that `pretrain` would start from: random weights, normalisation of the data."""
+    layout = layout_for(settings, data.wavelength)
+    statistics = band_statistics(data.Rrs, layout, settings.preprocess)
+    _, names = index_targets(data.spectrum, data.wavelength, np.ones(data.n_samples, dtype=bool))
+    return seeded_model(settings, layout, statistics, len(names), seed)
 
 
 def load_pretrained(folder: Path) -> SpecTM:

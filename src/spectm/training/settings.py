@@ -43,12 +43,20 @@ def _window(text: str) -> Window:
     return Window(name=text, low_nm=low, high_nm=high, source="settings")
 
 
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise ConfigError(f"{name} wants a share of the dates from 0 to below 1, found {share}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainConfig:
     """Pretraining: the loop, and the share of dates kept for validation."""
 
     loop: LoopConfig = field(default_factory=LoopConfig)
     validation_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        _check_share("pretraining.validation_share", self.validation_share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,11 @@ class FinetuneConfig:
     )
     validation_share: float = 0.2
     encoder_rate: float = 0.3
+
+    def __post_init__(self) -> None:
+        _check_share("finetuning.validation_share", self.validation_share)
+        if not self.encoder_rate >= 0:
+            raise ConfigError(f"finetuning.encoder_rate wants 0 or more, found {self.encoder_rate}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

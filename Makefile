@@ -1,0 +1,74 @@
+# Two commands do everything on a fresh machine: `make demo DATA=...` and `make test`. Set-up is included.
+PYTHON ?= python3
+SPECTM_SHARED ?= ../shared
+DATA ?= $(SPECTM_SHARED)/data/lake_erie
+OUT ?= runs/reproduce
+BIN = .venv/bin
+export SPECTM_SHARED
+
+PATCHES = $(DATA)/pace_station_patches.nc
+EVALUATE = $(BIN)/spectm evaluate --patches $(PATCHES) --unlabelled $(DATA)/pace_pixels.nc --labels $(DATA)/glerl
+
+.PHONY: help setup demo test test-all check bench reproduce reproduce-quick dist clean
+
+help:
+	@echo "make demo DATA=DIR        pretrain, fine-tune and evaluate, under 5 minutes; writes runs/demo"
+	@echo "make test                 fast tests;  make test-all adds the slow ones"
+	@echo "make check                lint, format, types, import rules, fast tests"
+	@echo "make bench [ONLY=name]    benchmarks, to benchmarks/results.json"
+	@echo "make reproduce DATA=DIR OUT=DIR         the whole protocol, under 45 minutes; rewrites docs/results.md"
+	@echo "make reproduce-quick DATA=DIR OUT=DIR   leave-date-out, one seed, under 6 minutes"
+	@echo "make dist                 build wheel and sdist and try the wheel in an empty environment"
+
+setup: .venv/.done
+
+.venv/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+data-present:
+	@test -f "$(PATCHES)" || { \
+	  echo "No data in $(DATA): wanted pace_station_patches.nc, pace_pixels.nc and glerl/*.csv there."; \
+	  echo "Give the folder that holds them: make demo DATA=path/to/lake_erie"; \
+	  echo "docs/data.md says what the files are and how to make your own."; exit 2; }
+.PHONY: data-present
+
+demo: data-present setup
+	$(BIN)/spectm pretrain --patches $(PATCHES) --patches $(DATA)/pace_pixels.nc --out runs/demo/pretrained
+	$(BIN)/spectm finetune --pretrained runs/demo/pretrained --patches $(PATCHES) --labels $(DATA)/glerl --out runs/demo/current
+	$(BIN)/spectm predict --model runs/demo/current --patches $(PATCHES) --out runs/demo/estimates.csv
+	$(EVALUATE) --out runs/demo/evaluation --quick --models mean,climatology,persistence,best-index,ridge,pls,svr,spectm,spectm-probe
+	@echo
+	@echo "Read runs/demo/evaluation/report.html. Also written: runs/demo/pretrained and runs/demo/current (models),"
+	@echo "runs/demo/estimates.csv (an estimate for every patch; those of labelled dates were learned from)."
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-all: setup
+	$(BIN)/python -m pytest -m "not network and not gpu"
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY))
+
+reproduce: data-present setup
+	$(EVALUATE) --out $(OUT) --results docs/results.md
+
+reproduce-quick: data-present setup
+	$(EVALUATE) --out $(OUT) --quick
+
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	bash tools/try-wheel.sh
+
+clean:
+	rm -rf .venv dist build runs

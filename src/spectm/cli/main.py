@@ -1,0 +1,54 @@
+"""`spectm`: finds the command, runs it, and turns its errors into one line and an exit code.
+
+A command's module is imported only when it is asked for, so `spectm --help` needs neither torch nor pandas.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import spectm
+from spectm.errors import SpectmError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "windows": "print which bands of a sensor the diagnostic windows hold",
+    "indices": "print the spectral indices and whether a sensor supports them",
+    "pretrain": "learn from unlabelled patches by hiding the pigment bands",
+    "finetune": "train a microcystin regressor on a pretrained model and laboratory samples",
+    "predict": "estimate microcystin for patches with a trained regressor",
+    "evaluate": "score models and baselines on real data by the protocol, with a report",
+}
+INTERRUPTED = 130  # what a shell expects after Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="spectm", description=spectm.__doc__)
+    parser.add_argument("--version", action="version", version=f"spectm {spectm.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for name, line in COMMANDS.items():
+        command = commands.add_parser(name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == asked:
+            importlib.import_module(f"spectm.cli.{name}").add_arguments(command)
+    args = parser.parse_args(words)
+    try:
+        return int(importlib.import_module(f"spectm.cli.{args.command}").run(args))
+    except SpectmError as error:
+        print(f"spectm {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as error:
+        print(f"\nspectm {args.command}: interrupted {error}".rstrip(), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `spectm indices | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

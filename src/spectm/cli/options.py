@@ -1,0 +1,81 @@
+"""Options that several commands share: settings, device, data."""
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lightning_fabric import Fabric
+
+from spectm.config import read_settings, to_toml
+from spectm.data.patches import Patches, read_patches
+from spectm.errors import ConfigError
+from spectm.training.settings import Settings
+
+T = TypeVar("T", bound=Settings)
+
+__all__ = ["add_device", "add_settings", "fabric_from", "keep_settings", "read_sources", "settings_from"]
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """``--config`` and ``--set``."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; see docs/settings.md")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one setting, such as masking.guard_nm=5; may be repeated",
+    )
+
+
+def settings_from(args: argparse.Namespace, kind: type[T]) -> T:
+    """Settings that the options ask for."""
+    return read_settings(kind, args.config, args.set)
+
+
+def keep_settings(settings: Settings, folder: Path) -> None:
+    """Write the settings beside what was made with them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "settings.toml").write_text(to_toml(settings), encoding="utf-8")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """``--device``, ``--processes`` and ``--precision``."""
+    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default: auto)")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="devices or processes (default: 1)"
+    )
+    parser.add_argument(
+        "--precision", default="32-true", choices=["32-true", "bf16-mixed"], help="default: %(default)s"
+    )
+
+
+def fabric_from(args: argparse.Namespace) -> Fabric:
+    """Device, precision and processes; several CPU processes talk through gloo."""
+    strategy = "ddp" if args.processes > 1 else "auto"
+    try:
+        fabric = Fabric(
+            accelerator=args.device, devices=args.processes, precision=args.precision, strategy=strategy
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"--device {args.device} --processes {args.processes}: {error}") from error
+    fabric.launch()
+    return fabric
+
+
+def read_sources(paths: list[Path]) -> tuple[list[Patches], list[dict[str, Any]]]:
+    """Patch files, and what a checkpoint records of each: name, checksum, number and times of patches."""
+    sources = [read_patches(path) for path in paths]
+    provenance = [
+        {
+            "file": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "source": patches.source,
+            "n_patches": patches.n_samples,
+            "first": str(patches.time.min()),
+            "last": str(patches.time.max()),
+        }
+        for path, patches in zip(paths, sources, strict=True)
+    ]
+    return sources, provenance

@@ -1,0 +1,264 @@
+"""What the numbers of a run say, in sentences: each is computed, and none knows its answer beforehand.
+
+The page and the Markdown of a run share these sentences, so that they can't disagree.
+"""
+
+import math
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spectm.evaluation.baselines import BASELINES
+from spectm.evaluation.run_folder import HEADLINE, RunFolder
+
+__all__ = [
+    "CONTEXT_MEANINGS",
+    "REFERENCES",
+    "TASK_TITLES",
+    "adds_to_calendar",
+    "best_baseline",
+    "best_model",
+    "bracketed",
+    "caveats",
+    "days",
+    "estimate",
+    "find_pair",
+    "number",
+    "reading",
+    "reconstruction_verdicts",
+    "sample_rows",
+    "smallest_visible",
+    "versus_baselines",
+    "what_was_tested",
+    "with_context",
+]
+
+Row = dict[Hashable, Any]
+
+REFERENCES = ("mean", "climatology", "persistence")
+"""Models that look at no spectrum."""
+TASK_TITLES = {"current": "Current week", "ahead": "Eight days ahead"}
+CONTEXT_MEANINGS = {
+    "none": "the spectrum alone",
+    "season": "the spectrum, day of year, station and climatology",
+    "season+lab": "the same and the last laboratory value",
+}
+_GIVEN = {
+    "none": "given the spectrum alone",
+    "season": "given spectrum and season",
+    "season+lab": "given spectrum, season and last laboratory value",
+}
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A rounded number; "n/a" where there is none, and never a negative zero.
+
+    Examples
+    --------
+    >>> number(-0.001), number(0.6949), number(float("nan"))
+    ('0.00', '0.69', 'n/a')
+    """
+    if not math.isfinite(value):
+        return "n/a"
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def estimate(row: Row, name: str, digits: int = 2) -> str:
+    """A score with its 95 % interval.
+
+    Examples
+    --------
+    >>> estimate({"r2": 0.694, "r2_low": 0.5, "r2_high": 0.81}, "r2")
+    '0.69 [0.50, 0.81]'
+    """
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    return bracketed(value, low, high, digits)
+
+
+def bracketed(value: float, low: float, high: float, digits: int = 2) -> str:
+    """A number and its interval; the number alone where the interval is not known."""
+    if not math.isfinite(low + high):
+        return number(value, digits)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def reading(low: float, high: float) -> str:
+    """What an interval of a difference or a skill says.
+
+    Examples
+    --------
+    >>> reading(0.02, 0.3), reading(-0.3, -0.02), reading(-0.1, 0.1)
+    ('better', 'worse', 'not told apart')
+    """
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "not told apart"
+
+
+def what_was_tested(run: RunFolder, task: str) -> str:
+    """How much was tested: samples, stations, days."""
+    rows = sample_rows(run, task)
+    day = days(rows)
+    return (
+        f"{len(rows)} laboratory samples of {rows['station'].nunique()} stations on {day.nunique()} days "
+        f"({day.min()} to {day.max()}), {int(rows['below_detection'].sum())} of them below detection"
+    )
+
+
+def sample_rows(run: RunFolder, task: str) -> pd.DataFrame:
+    """One line per sample of a task, from one model: every model of a split predicts the same ones."""
+    of_task = run.predictions[run.predictions["task"] == task]
+    of_headline = of_task[of_task["split"] == HEADLINE]
+    chosen = of_task if of_headline.empty else of_headline
+    keys = ["split", "model", "context", "seed", "repeat"]
+    return chosen[(chosen[keys] == chosen[keys].iloc[0]).all(axis=1)].reset_index(drop=True)
+
+
+def days(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Day of each sample: the local one where the fold is named after it, else the UTC one."""
+    local = rows["fold"].where(rows["split"] == HEADLINE, rows["sample_time"].str[:10])
+    return local.astype(str)
+
+
+def best_model(run: RunFolder, task: str) -> str:
+    """The highest leave-date-out R2, with its interval and skill, and how many it was chosen from."""
+    scores = run.ensembles(task)
+    known = scores[scores["r2"].notna()]
+    if known.empty:
+        return f"not scored by {HEADLINE}, so there is no headline"
+    best = _row(known, int(known["r2"].argmax()))
+    text = f"the highest R2 is {estimate(best, 'r2')}, by {with_context(best)}"
+    if best["model"] == "climatology":
+        text += ": no model that looks at the spectrum has a higher one"
+    else:
+        skill = estimate(best, "skill_climatology")
+        said = reading(best["skill_climatology_low"], best["skill_climatology_high"])
+        text += f"; its skill against the climatology is {skill} ({said})"
+    if len(known) > 1:
+        text += f". It is the best of {len(known)} rows of a table, which flatters it"
+    return text
+
+
+def with_context(row: Row) -> str:
+    """Name a model by what it was given."""
+    model, context = str(row["model"]), str(row["context"])
+    return model if model in REFERENCES else f"{model}, {_GIVEN.get(context, f'context {context}')}"
+
+
+def best_baseline(run: RunFolder, task: str, context: str) -> Row | None:
+    """The baseline with the highest leave-date-out R2 in a context, or None where there is none."""
+    scores = run.ensembles(task)
+    chosen = scores[(scores["context"] == context) & scores["model"].isin(BASELINES) & scores["r2"].notna()]
+    return None if chosen.empty else _row(chosen, int(chosen["r2"].argmax()))
+
+
+def adds_to_calendar(run: RunFolder, task: str) -> str:
+    """Whether models that see the spectrum, and no recent laboratory value, have skill over the calendar."""
+    scores = run.ensembles(task)
+    seeing = scores[~scores["model"].isin(REFERENCES) & (scores["context"] != "season+lab")]
+    seeing = seeing[seeing["skill_climatology"].notna()]
+    if seeing.empty:
+        return "No model that sees the spectrum was scored here, so this run says nothing of what it adds."
+    better = int((seeing["skill_climatology_low"] > 0).sum())
+    worse = int((seeing["skill_climatology_high"] < 0).sum())
+    best = _row(seeing, int(seeing["skill_climatology"].argmax()))
+    named = f"{estimate(best, 'skill_climatology')}, by {with_context(best)}"
+    models = f"{len(seeing)} model{'s' if len(seeing) > 1 else ''}"
+    counted = f"{worse} of them {'is' if worse == 1 else 'are'} worse than the calendar."
+    if better:
+        return (
+            f"The spectrum adds to the calendar: of {models} that see it, and no recent laboratory value, "
+            f"{better} {'has' if better == 1 else 'have'} a skill against the climatology whose 95 % "
+            f"interval lies above zero. The highest is {named}. {counted} With many models tried, a single "
+            "one would prove little."
+        )
+    return (
+        f"This run does not show that the spectrum adds to the calendar: of {models} that see it, and no "
+        "recent laboratory value, none has a skill against the climatology whose 95 % interval lies above "
+        f"zero. The highest is {named}. {counted}"
+    )
+
+
+def versus_baselines(run: RunFolder, task: str, model: str = "spectm") -> list[str]:
+    """The model beside the best baseline of each context, by their paired difference."""
+    lines = []
+    scores = run.ensembles(task)
+    for row in scores[scores["model"] == model].to_dict("records"):
+        context = str(row["context"])
+        text = f"{with_context(row)}: R2 {estimate(row, 'r2')}"
+        baseline = best_baseline(run, task, context)
+        pair = None if baseline is None else find_pair(run, task, context, model, str(baseline["model"]))
+        if pair is not None and baseline is not None:
+            gap = bracketed(pair["r2_difference"], pair["low"], pair["high"])
+            text += (
+                f". The best baseline given the same is {baseline['model']}, and the difference in R2 is "
+                f"{gap}: {reading(pair['low'], pair['high'])}"
+            )
+        lines.append(text + ".")
+    return lines
+
+
+def find_pair(run: RunFolder, task: str, context: str, model: str, against: str) -> Row | None:
+    """The paired difference of two models, leave-date-out, or None where it was not taken."""
+    pairs = run.pairs
+    found = pairs[
+        (pairs["task"] == task)
+        & (pairs["split"] == HEADLINE)
+        & (pairs["context"] == context)
+        & (pairs["model"] == model)
+        & (pairs["against"] == against)
+    ].reset_index(drop=True)
+    return None if found.empty else _row(found, 0)
+
+
+def smallest_visible(run: RunFolder, task: str) -> str:
+    """How large a difference in R2 must be to be seen: half the width of the paired intervals."""
+    pairs = run.pairs[(run.pairs["task"] == task) & run.pairs[["low", "high"]].notna().all(axis=1)]
+    if pairs.empty:
+        return "no pairs of models were compared, so the least difference to be seen is unknown"
+    half = ((pairs["high"] - pairs["low"]) / 2).to_numpy(dtype=np.float64)
+    low, middle, high = (number(float(q)) for q in np.quantile(half, [0.0, 0.5, 1.0]))
+    return (
+        f"a difference in R2 between two models had to exceed about {middle} to be seen (half the width of "
+        f"its 95 % interval: the median over {len(pairs)} pairs, which range from {low} to {high})"
+    )
+
+
+def reconstruction_verdicts(run: RunFolder) -> list[str]:
+    """For each guard, whether SpecTM fills in hidden bands as well as ridge regression."""
+    table = run.reconstruction
+    chosen = table[(table["method"] == "spectm") & (table["window"] == "all")]
+    return [f"guard {row['guard_nm']:g} nm: {_as_good_as_ridge(row)}" for row in chosen.to_dict("records")]
+
+
+def _as_good_as_ridge(row: Row) -> str:
+    low, high = row["rmse_ratio_low"], row["rmse_ratio_high"]
+    ratio = f"its error is {estimate(row, 'rmse_ratio')} times that of ridge"
+    if low > 1:
+        return f"spectm is not as good as ridge; {ratio}"
+    if high < 1:
+        return f"spectm is better than ridge; {ratio}"
+    return f"spectm and ridge can't be told apart; {ratio}"
+
+
+def caveats(run: RunFolder) -> list[str]:
+    """Limits that every reader should know, with the sizes of this run."""
+    rows = [sample_rows(run, task) for task in run.tasks]
+    years = sorted({day[:4] for of_task in rows for day in days(of_task)})
+    stations = len({station for of_task in rows for station in of_task["station"]})
+    season = f"one season ({years[0]})" if len(years) == 1 else f"{len(years)} years ({', '.join(years)})"
+    return [
+        "It informs and never decides: no beach should be closed, and no water called safe, because of it.",
+        "The target is particulate microcystin in raw surface water. It is neither dissolved toxin nor "
+        "drinking water after treatment, and a satellite sees pigments, not toxin.",
+        f"All of it comes from the same {stations} stations and {season}: another lake or another year may "
+        "differ.",
+        f"The sample is small: at most {max(map(len, rows))} laboratory values, and those of one day are "
+        "alike. Differences inside the intervals mean little.",
+    ]
+
+
+def _row(table: pd.DataFrame, position: int) -> Row:
+    return table.iloc[position].to_dict()

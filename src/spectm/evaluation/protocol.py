@@ -1,0 +1,335 @@
+"""The real-data protocol, assembled: every model, split and context, audited, scored and written down."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from lightning_fabric import Fabric
+from tqdm import tqdm
+
+from spectm.data.context import CONTEXTS, Context
+from spectm.data.labels import Labels
+from spectm.data.matchups import TASKS
+from spectm.data.patches import Patches
+from spectm.data.splits import (
+    Fold,
+    date_blocks,
+    excluded_by,
+    forward,
+    leave_date_out,
+    leave_station_out,
+    random_five,
+    row_times,
+)
+from spectm.errors import ConfigError
+from spectm.evaluation.audit import BUFFERED, audit_labels, audit_own_last_value, audit_spectra, pixel_keys
+from spectm.evaluation.baselines import BASELINES, Estimator, baseline_contexts, make_baseline
+from spectm.evaluation.models import ABLATIONS, VARIANTS, Variant, make_variant
+from spectm.evaluation.task import Task, build_task
+from spectm.model.spectm import SpecTM
+from spectm.training.pretrain import PretrainingData, pretrain, pretraining_data, untrained
+from spectm.training.settings import Settings
+
+__all__ = [
+    "MODELS",
+    "SPLITS",
+    "EvaluationConfig",
+    "Scope",
+    "run_protocol",
+    "scopes",
+    "split_folds",
+    "training_rows",
+]
+
+SPLITS = ("leave-date-out", "leave-date-out-strict", "random-5", "leave-station-out", "forward")
+MODELS = (*BASELINES, *VARIANTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationConfig:
+    """What is compared.
+
+    Parameters
+    ----------
+    tasks, splits, models, contexts : tuple of str
+        Which of `TASKS`, `SPLITS`, `MODELS` and `CONTEXTS`.
+    seeds : int
+        Seeds 0, 1, ... of the SpecTM family. Its ``random-5`` runs use the first only: that split is there
+        for comparison with papers, and ten shuffles vary more than seeds do.
+    shuffles : int
+        Shuffles of ``random-5``.
+    workers : int
+        Processes; each computes on one thread.
+    """
+
+    tasks: tuple[str, ...] = TASKS
+    splits: tuple[str, ...] = SPLITS
+    models: tuple[str, ...] = MODELS
+    contexts: tuple[Context, ...] = CONTEXTS
+    seeds: int = 3
+    shuffles: int = 10
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        known = {"tasks": TASKS, "splits": SPLITS, "models": MODELS, "contexts": CONTEXTS}
+        for name, choices in known.items():
+            unknown = [value for value in getattr(self, name) if value not in choices]
+            if unknown:
+                raise ConfigError(f"evaluation.{name}: {unknown[0]!r} is not one of {', '.join(choices)}")
+        if min(self.seeds, self.shuffles, self.workers) < 1:
+            raise ConfigError("evaluation wants seeds, shuffles and workers of at least 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """Folds that share one pretraining, which is blind to all of them.
+
+    Parameters
+    ----------
+    split, name : str
+        ``leave-date-out`` and ``forward`` share by block of dates, ``leave-station-out`` by station,
+        ``random-5`` by shuffle.
+    folds : list of (str, Fold)
+        Task and fold.
+    test_times : ndarray of datetime64
+        Samples and overpasses of all test rows, UTC.
+    test_patches : ndarray of int
+        Patches of all test rows.
+    """
+
+    split: str
+    name: str
+    folds: list[tuple[str, Fold]]
+    test_times: npt.NDArray[np.datetime64]
+    test_patches: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Study:
+    """What every job is given."""
+
+    tasks: dict[str, Task]
+    patches: Patches
+    unlabelled: tuple[Patches, ...]
+    settings: Settings
+    config: EvaluationConfig
+
+
+@dataclass(slots=True)
+class _Results:
+    """What a job gives back."""
+
+    predictions: list[dict[str, Any]] = field(default_factory=list)
+    curves: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run_protocol(
+    patches: Patches,
+    labels: Labels,
+    unlabelled: Sequence[Patches],
+    settings: Settings,
+    config: EvaluationConfig,
+    *,
+    progress: bool = True,
+) -> tuple[dict[str, Task], pd.DataFrame, pd.DataFrame]:
+    """Fit and predict everything that the configuration asks for.
+
+    Parameters
+    ----------
+    patches : Patches
+        Station patches: labelled rows are made of them, and pretraining sees what the folds allow.
+    labels : Labels
+        The laboratory record.
+    unlabelled : sequence of Patches
+        More spectra for pretraining.
+    settings : Settings
+        Of the SpecTM family.
+    config : EvaluationConfig
+        What is compared.
+    progress : bool
+        Draw a progress bar.
+
+    Returns
+    -------
+    tuple
+        Tasks by name; predictions, one line per task, split, model, context, seed, fold and row (``row``,
+        ``mean`` and ``spread`` in log10); pretraining curves.
+
+    Raises
+    ------
+    LeakageError
+        If anything of a test set would be learned from.
+    """
+    tasks = {name: build_task(name, patches, labels) for name in config.tasks}
+    for task in tasks.values():
+        audit_own_last_value(task)
+    study = _Study(tasks, patches, tuple(unlabelled), settings, config)
+    jobs = list(_jobs(study))
+    results = Parallel(n_jobs=config.workers, return_as="generator_unordered")(
+        delayed(_on_one_thread)(job, study, *arguments) for job, arguments in jobs
+    )
+    bar = tqdm(results, total=len(jobs), desc="evaluating", unit="job", disable=not progress, mininterval=5.0)
+    finished: list[_Results] = list(bar)
+    predictions = pd.DataFrame([line for result in finished for line in result.predictions])
+    order = ["task", "split", "model", "context", "seed", "repeat", "row"]
+    curves = pd.DataFrame([line for result in finished for line in result.curves])
+    return tasks, predictions.sort_values(order, ignore_index=True), curves
+
+
+def split_folds(task: Task, split: str, shuffles: int) -> list[Fold]:
+    """All folds of a split of one task."""
+    if split == "random-5":
+        return [fold for repeat in range(shuffles) for fold in random_five(task.rows, seed=repeat)]
+    divide: dict[str, Callable[[pd.DataFrame], list[Fold]]] = {
+        "leave-date-out": leave_date_out,
+        "leave-date-out-strict": partial(leave_date_out, strict=True),
+        "leave-station-out": leave_station_out,
+        "forward": forward,
+    }
+    return divide[split](task.rows)
+
+
+def scopes(tasks: dict[str, Task], split: str, shuffles: int) -> list[Scope]:
+    """Folds of all tasks, gathered by the pretraining that they can share."""
+    pairs = [(name, fold) for name, task in tasks.items() for fold in split_folds(task, split, shuffles)]
+    if split in BUFFERED:
+        dates = sorted({date for task in tasks.values() for date in task.dates})
+        block = dict(zip(dates, date_blocks(dates), strict=True))
+        key_of = [f"block {block[fold.name]}" for _, fold in pairs]
+    else:
+        key_of = [f"shuffle {fold.repeat}" if split == "random-5" else fold.name for _, fold in pairs]
+    gathered: dict[str, list[tuple[str, Fold]]] = {}
+    for key, pair in zip(key_of, pairs, strict=True):
+        gathered.setdefault(key, []).append(pair)
+    return [_scope(tasks, split, key, folds) for key, folds in gathered.items()]
+
+
+def _scope(tasks: dict[str, Task], split: str, name: str, folds: list[tuple[str, Fold]]) -> Scope:
+    tested = pd.concat([tasks[task].rows.iloc[fold.test] for task, fold in folds])
+    return Scope(split, name, folds, row_times(tested), np.unique(tested["patch"].to_numpy(dtype=np.int64)))
+
+
+def blind_sources(patches: Patches, unlabelled: Sequence[Patches], scope: Scope) -> list[Patches]:
+    """Everything that a scope's pretraining may see: nothing that is tested, or too near to it in time.
+
+    Where whole dates are left out, 60 hours around every test time go; in ``forward`` also all that is later.
+    Where they are not (``leave-station-out``, ``random-5``), the station's patches and every patch or pixel
+    that holds a tested pixel go: the regridding gives neighbouring stations the same one.
+    """
+    sources = []
+    tested = set().union(*pixel_keys(patches.select(scope.test_patches)))
+    for source in (patches, *unlabelled):
+        keep = np.array([keys.isdisjoint(tested) for keys in pixel_keys(source)], dtype=bool)
+        if scope.split in BUFFERED:
+            keep &= ~excluded_by(source.time, scope.test_times)
+        if scope.split == "forward":
+            keep &= source.time < scope.test_times.min()
+        if scope.split == "leave-station-out":
+            keep &= source.station != scope.name
+        sources.append(source.select(keep))
+    return sources
+
+
+def training_rows(task: Task, fold: Fold, context: Context) -> npt.NDArray[np.int64]:
+    """The fold's training rows, without those whose last laboratory value is a test label."""
+    if context != "season+lab":
+        return fold.train
+    if fold.split in BUFFERED:
+        return task.without_inputs_from(fold.train, fold.test).astype(np.int64)
+    tested = task.rows["sample_id"].to_numpy()[fold.test]
+    used = task.last["last_sample_id"].to_numpy()[fold.train]
+    return fold.train[~np.isin(used, tested)]
+
+
+def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, ...]]]:
+    """The long jobs first, so that no worker is left with one at the end."""
+    config = study.config
+    family = [name for name in config.models if name in VARIANTS]
+    for split in config.splits:
+        names = [name for name in family if name not in ABLATIONS or split == "leave-date-out"]
+        for scope in scopes(study.tasks, split, config.shuffles):
+            for seed in range(1 if split == "random-5" else config.seeds):
+                for group in _by_pretraining(names, study.settings):
+                    yield _spectm_job, (scope, seed, group)
+    for split in config.splits:
+        for task in config.tasks:
+            for model in (name for name in config.models if name in BASELINES):
+                yield _baseline_job, (split, task, model)
+
+
+def _by_pretraining(names: Sequence[str], settings: Settings) -> list[list[str]]:
+    """Models gathered by the pretraining that they stand on."""
+    gathered: dict[str, list[str]] = {}
+    for name in names:
+        variant = VARIANTS[name]
+        gathered.setdefault(f"{variant.pretrained} {variant.change(settings)}", []).append(name)
+    return list(gathered.values())
+
+
+def _on_one_thread(job: Callable[..., _Results], study: _Study, *arguments: Any) -> _Results:
+    torch.set_num_threads(1)
+    return job(study, *arguments)
+
+
+def _baseline_job(study: _Study, split: str, task_name: str, model: str) -> _Results:
+    """One baseline on all folds and contexts of a split."""
+    task, results = study.tasks[task_name], _Results()
+    for context in baseline_contexts(model):
+        if context not in study.config.contexts and len(baseline_contexts(model)) > 1:
+            continue
+        for fold in split_folds(task, split, study.config.shuffles):
+            estimator = make_baseline(model, context, seed=0)
+            results.predictions += _fold_lines(task, fold, model, context, 0, estimator)
+    return results
+
+
+def _spectm_job(study: _Study, scope: Scope, seed: int, names: list[str]) -> _Results:
+    """One pretraining, and every model and fold that stands on it."""
+    variant, results = VARIANTS[names[0]], _Results()
+    fabric = Fabric(accelerator="cpu", devices=1)
+    settings = variant.change(study.settings)
+    pretrained, curve = _pretrained(study, scope, seed, variant, settings, fabric)
+    results.curves += [
+        {"scope": scope.name, "split": scope.split, "model": names[0], "seed": seed, **c} for c in curve
+    ]
+    for name in names:
+        contexts: tuple[Context, ...] = ("none",) if name in ABLATIONS else study.config.contexts
+        for context in contexts:
+            for task_name, fold in scope.folds:
+                task = study.tasks[task_name]
+                model = make_variant(name, fabric, pretrained, study.patches, context, settings, seed)
+                results.predictions += _fold_lines(task, fold, name, context, seed, model)
+    return results
+
+
+def _pretrained(
+    study: _Study, scope: Scope, seed: int, variant: Variant, settings: Settings, fabric: Fabric
+) -> tuple[SpecTM, list[dict[str, float]]]:
+    """The model that a scope's folds start from, and its training curve."""
+    sources = blind_sources(study.patches, study.unlabelled, scope)
+    test = study.patches.select(scope.test_patches)
+    audit_spectra(sources, test, scope.test_times, scope.split, purpose="pretraining and normalisation")
+    if not variant.pretrained:
+        data: PretrainingData = pretraining_data(sources)
+        return untrained(data, settings, seed=seed), []
+    trained = pretrain(fabric, sources, settings, seed=seed)
+    return trained.model, trained.state.history
+
+
+def _fold_lines(
+    task: Task, fold: Fold, model: str, context: Context, seed: int, estimator: Estimator
+) -> list[dict[str, Any]]:
+    """Audit, fit and predict one fold; one line per test row."""
+    train = training_rows(task, fold, context)
+    audit_labels(task, fold, train, context)
+    mean, spread = estimator.fit(task, train).predict(task, fold.test)
+    constant = {"task": task.name, "split": fold.split, "model": model, "context": context, "seed": seed}
+    constant |= {"repeat": fold.repeat, "fold": fold.name}
+    rows = zip(fold.test.tolist(), mean.tolist(), spread.tolist(), strict=True)
+    return [{**constant, "row": row, "mean": m, "spread": s} for row, m, s in rows]

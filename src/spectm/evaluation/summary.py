@@ -1,0 +1,262 @@
+"""A run folder to Markdown: ``docs/results.md`` is written by this and by nobody's hand.
+
+What the paper printed is quoted; whatever is said of the run is computed from its files.
+"""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from spectm.evaluation import findings
+from spectm.evaluation import report_tables as tables
+from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, estimate, number, reading
+from spectm.evaluation.report_tables import Table, markdown
+from spectm.evaluation.results import ENSEMBLE
+from spectm.evaluation.run_folder import HEADLINE, RunFolder, read_run_folder
+
+__all__ = ["results_page"]
+
+PAPER = "Imtiaz, Nasr Azadani and Alamdari, arXiv 2603.22097"
+# Printed there: R2 of SpecTM, of the best baseline, which that is, and the number of labelled samples.
+PRINTED = {"current": (0.695, 0.51, "ridge", 147), "ahead": (0.620, 0.31, "svr", 98)}
+PRINTED_BANDS, PRINTED_HIDDEN = 122, 28
+PRINTED_MASKING, PRINTED_R, PRINTED_SPLINE_R = 0.037, 0.999, 0.96
+SEEDS_FOR_CLAIMS = 10  # METHOD: any claim about masking or tasks rests on ten seeds or more
+
+
+def results_page(folder: Path) -> str:
+    """Results of a run as Markdown.
+
+    Parameters
+    ----------
+    folder : Path
+        As `spectm.evaluation.run_folder.read_run_folder` takes it.
+
+    Returns
+    -------
+    str
+        Headings, sentences and tables; ends with a newline.
+
+    Raises
+    ------
+    ReportError
+        If a file is missing, damaged or foreign.
+    """
+    run = read_run_folder(folder)
+    blocks = [
+        *_head(run),
+        *_in_short(run),
+        *(block for task in run.tasks for block in _of_task(run, task)),
+        *_paper(run),
+        *_pairs(run),
+        *_reconstruction(run),
+        *_calendar(run),
+        *_limits(run),
+    ]
+    return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def _head(run: RunFolder) -> Iterator[str]:
+    yield "# Results"
+    record = run.record
+    wrote = (
+        f"with spectm {record['spectm_version']} on {record['written'][:10]}" if record else "at some time"
+    )
+    yield (
+        f"Written {wrote} by `spectm evaluate`, from the files that it wrote; not by hand. The command "
+        "below repeats it: `settings.toml` is in the output folder. `docs/formats.md` says what each file "
+        "holds."
+    )
+    yield f"```sh\n{command(run)}\n```"
+    if run.absent:
+        yield f"Not in this run, and so not on this page: {', '.join(run.absent)}."
+    yield markdown(tables.count_table(run))
+
+
+def command(run: RunFolder) -> str:
+    """Command line that makes the same page, as far as the run recorded it."""
+    files = [str(file.get("file", "FILE")) for file in run.record.get("files", [])]
+    patches, *unlabelled = files or ["FILE"]
+    words = ["spectm", "evaluate", "--patches", patches]
+    words += [word for name in unlabelled for word in ("--unlabelled", name)]
+    words += ["--labels", str(run.record.get("labels", "PATH"))]
+    # Flags such as --quick end up in the settings that are kept, so these alone repeat the run.
+    words += ["--config", "settings.toml", "--out", "DIR", "--results", "docs/results.md"]
+    return shlex.join(words)
+
+
+def _in_short(run: RunFolder) -> Iterator[str]:
+    yield "## In short"
+    lines = []
+    for task in run.tasks:
+        title = TASK_TITLES.get(task, task)
+        lines.append(f"- {title}, {findings.what_was_tested(run, task)}: {findings.best_model(run, task)}.")
+        if not run.ensembles(task).empty:
+            lines += [f"- {title}: {findings.adds_to_calendar(run, task)}"]
+            lines += [f"- {title}, {line}" for line in findings.versus_baselines(run, task)]
+    yield "\n".join(lines)
+
+
+def _of_task(run: RunFolder, task: str) -> Iterator[str]:
+    yield f"## {TASK_TITLES.get(task, task)}"
+    if run.ensembles(task).empty:
+        yield f"Not scored by {HEADLINE}."
+    else:
+        yield (
+            "Compare within one context. Ensembles over seeds are scored; the last column has the number of "
+            "seeds and the standard deviation of R2 over single ones."
+        )
+        yield markdown(tables.score_table(run, task))
+    if len(run.splits) > 1:
+        yield markdown(tables.split_table(run, task))
+    else:
+        yield f"No other split than {run.splits[0]} was run."
+
+
+def _paper(run: RunFolder) -> Iterator[str]:
+    yield "## Beside the paper"
+    yield (
+        f"Printed by {PAPER}, and what this run gives for the same quantity with the spectrum alone. The two "
+        "do not compare directly: the differences are below."
+    )
+    rows = [row for task in run.tasks if task in PRINTED for row in _paper_scores(run, task)]
+    rows += _paper_reconstruction(run)
+    rows.append(("Label efficiency at 5 % of the labels", "2.2 times", "not measured", "not measured"))
+    yield markdown(Table("Figures of the paper", ("Quantity", "Paper", HEADLINE, "random-5"), rows))
+    yield "Differences in protocol:"
+    yield "\n".join(f"- {line}" for line in _differences(run))
+
+
+def _paper_scores(run: RunFolder, task: str) -> Iterator[tuple[str, ...]]:
+    spectm, baseline, name, _ = PRINTED[task]
+    title = TASK_TITLES[task]
+    for label, printed, model, context in (
+        ("SpecTM", number(spectm, 3), "spectm", "none"),
+        (f"best baseline there, {name}", number(baseline), name, "none"),
+        ("climatology", "n/a", "climatology", "season"),
+    ):
+        here = _score(run, task, HEADLINE, model, context)
+        shuffled = _score(run, task, "random-5", model, context)
+        yield (
+            f"{title}, R2 of {label}",
+            printed,
+            "not run" if here is None else estimate(here, "r2"),
+            "not run" if shuffled is None else f"{number(shuffled['r2'])} +- {number(shuffled['r2_spread'])}",
+        )
+    pair = findings.find_pair(run, task, "none", "spectm", "spectm-random-mask")
+    gap = "not run" if pair is None else bracketed(pair["r2_difference"], pair["low"], pair["high"], 3)
+    printed = number(PRINTED_MASKING, 3) if task == "current" else "n/a"
+    yield (f"{title}, R2 of targeted minus random masking", printed, gap, "not run")
+
+
+def _paper_reconstruction(run: RunFolder) -> Iterator[tuple[str, ...]]:
+    """The paper hides no guards; a spline reaches the interior windows only."""
+    table = run.reconstruction[run.reconstruction["guard_nm"] == 0]
+    for label, printed, method, window in (
+        ("Hidden bands, r of SpecTM", number(PRINTED_R, 3), "spectm", "all"),
+        (
+            "Hidden bands, r of cubic spline (here: interior windows)",
+            number(PRINTED_SPLINE_R),
+            "spline",
+            "interior",
+        ),
+    ):
+        found = table.loc[(table["method"] == method) & (table["window"] == window), "r"]
+        yield label, printed, "not run" if found.empty else number(float(found.iloc[0]), 4), "n/a"
+
+
+def _score(run: RunFolder, task: str, split: str, model: str, context: str) -> Row | None:
+    scores = run.ensembles(task, split)
+    found = scores[(scores["model"] == model) & (scores["context"] == context)].to_dict("records")
+    return found[0] if found else None
+
+
+def _differences(run: RunFolder) -> Iterator[str]:
+    for task in run.tasks:
+        if task in PRINTED:
+            n = len(findings.sample_rows(run, task))
+            yield f"{TASK_TITLES[task]}: {PRINTED[task][3]} labelled samples there, {n} here."
+    first = run.examples[run.examples["guard_nm"] == 0]
+    first = first[first["example"] == first["example"].min()]
+    here = (
+        f"{len(first)} here, {int(first['scored'].sum())} in windows" if len(first) else "not recorded here"
+    )
+    yield f"Bands: {PRINTED_BANDS} there, {PRINTED_HIDDEN} of them hidden; {here}."
+    yield (
+        "Splits: here a day is left out with all within 60 hours of it, for pretraining too. Random-5 puts "
+        "samples of one day on both sides and flatters. No code of the paper was published."
+    )
+    yield "A value below detection is censored here, and scored as its limit."
+    yield "Every R2 here stands beside a climatology of earlier years, which needs no satellite."
+
+
+def _pairs(run: RunFolder) -> Iterator[str]:
+    yield "## Pairs of models"
+    if run.pairs.empty:
+        yield "No pairs were compared in this run."
+        return
+    yield "Differences in R2 on the same samples and the same draws of days; above zero, the first is better."
+    for task in run.tasks:
+        if (table := tables.pair_table(run, task)) is not None:
+            yield markdown(table)
+
+
+def _reconstruction(run: RunFolder) -> Iterator[str]:
+    yield "## Hidden bands"
+    table = tables.reconstruction_table(run)
+    if table is None:
+        yield "Reconstruction was not run."
+        return
+    yield (
+        "Spectra of days left out; every method learned from the same other days. Neighbouring bands are "
+        "nearly alike, so that a high r is easy and says nothing about toxin. The spline is not scored where "
+        "no visible band lies beyond the window."
+    )
+    yield "Is spectm as good as ridge?"
+    verdicts = findings.reconstruction_verdicts(run)
+    yield "\n".join(f"- {line}." for line in verdicts or ["spectm was not among the methods"])
+    yield markdown(table)
+
+
+def _calendar(run: RunFolder) -> Iterator[str]:
+    yield "## What the satellite adds to the calendar"
+    yield "Skill against the climatology, leave-date-out: SpecTM and the baseline of the highest R2."
+    for task in run.tasks:
+        if run.ensembles(task).empty:
+            continue
+        rows = list(_calendar_rows(run, task))
+        columns = ("Model", "Context", "Skill against climatology [95 %]", "Reading")
+        if rows:
+            yield markdown(Table(f"{TASK_TITLES.get(task, task)}: beside the calendar", columns, rows))
+
+
+def _calendar_rows(run: RunFolder, task: str) -> Iterator[tuple[str, ...]]:
+    for context in run.contexts:
+        baseline = findings.best_baseline(run, task, context)
+        for model in ("spectm", "spectm-probe", *([str(baseline["model"])] if baseline else [])):
+            row = _score(run, task, HEADLINE, model, context)
+            if row is not None and model not in findings.REFERENCES:
+                said = reading(row["skill_climatology_low"], row["skill_climatology_high"])
+                yield model, context, estimate(row, "skill_climatology"), said
+
+
+def _limits(run: RunFolder) -> Iterator[str]:
+    yield "## Limits"
+    lines = findings.caveats(run)
+    for task in run.tasks:
+        if not run.ensembles(task).empty:
+            lines.append(f"{TASK_TITLES.get(task, task)}: {findings.smallest_visible(run, task)}.")
+    seeds = _n_seeds(run)
+    if 0 < seeds < SEEDS_FOR_CLAIMS:
+        lines.append(
+            f"{seeds} seed{'s' if seeds > 1 else ''}: a claim about masking or pretraining tasks wants "
+            f"{SEEDS_FOR_CLAIMS} or more, so this page makes none."
+        )
+    yield "\n".join(f"- {line}" for line in lines)
+
+
+def _n_seeds(run: RunFolder) -> int:
+    scores: pd.DataFrame = run.scores[(run.scores["model"] == "spectm") & (run.scores["split"] == HEADLINE)]
+    return int(scores.loc[scores["seed"] != ENSEMBLE, "seed"].nunique())

@@ -1,0 +1,243 @@
+"""One test for each leak, and the clean case beside it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spectm.data.patches import Patches
+from spectm.data.splits import forward, leave_date_out, leave_station_out, random_five, row_times
+from spectm.errors import LeakageError
+from spectm.evaluation.audit import (
+    audit_auxiliary,
+    audit_labels,
+    audit_own_last_value,
+    audit_spectra,
+    pixel_keys,
+)
+from tests.conftest import Study
+
+HOUR = np.timedelta64(1, "h")
+
+
+def folds_of(task, split):
+    make = {
+        "leave-date-out": leave_date_out,
+        "leave-date-out-strict": lambda rows: leave_date_out(rows, strict=True),
+        "forward": forward,
+        "leave-station-out": leave_station_out,
+        "random-5": lambda rows: random_five(rows, seed=0),
+    }
+    return make[split](task.rows)
+
+
+SPLITS = ("leave-date-out", "leave-date-out-strict", "forward", "leave-station-out", "random-5")
+WHOLE_DATES = SPLITS[:3]
+
+
+def spectra(times: list[np.datetime64], value: float = 0.5) -> Patches:
+    """Single pixels that look like nothing in the study."""
+    n = len(times)
+    return Patches(
+        Rrs=np.full((n, 33, 1, 1), value, dtype=np.float32),
+        wavelength=np.linspace(400, 720, 33),
+        time=np.array(times, dtype="datetime64[ns]"),
+        station=np.full(n, ""),
+        latitude=np.full(n, np.nan),
+        longitude=np.full(n, np.nan),
+        source="elsewhere",
+    )
+
+
+@pytest.fixture
+def task(study: Study):
+    return study.tasks["current"]
+
+
+@pytest.fixture
+def ahead(study: Study):
+    return study.tasks["ahead"]
+
+
+# Labels
+
+
+@pytest.mark.parametrize("name", ["current", "ahead"])
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_splits_themselves_are_clean(study: Study, name: str, split: str) -> None:
+    task = study.tasks[name]
+    audit_own_last_value(task)
+    for fold in folds_of(task, split):
+        audit_labels(task, fold, fold.train, "none")
+        audit_labels(task, fold, fold.train, "season")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_test_label_in_training(task, split: str) -> None:
+    fold = folds_of(task, split)[2]
+    row = task.rows.iloc[fold.test[1]]
+    with pytest.raises(LeakageError, match="label of a test row would be a training target") as caught:
+        audit_labels(task, fold, np.append(fold.train, fold.test[1]), "none")
+    for detail in (fold.name, f"station {row['station']}", row["date"], "1 such rows", "Nothing was trained"):
+        assert detail in str(caught.value)
+
+
+def test_the_same_sample_under_another_row_number(task) -> None:
+    """A join that doubles a sample is found by the sample, not by the position."""
+    fold = folds_of(task, "leave-station-out")[0]
+    rows = task.rows.copy()
+    rows.loc[fold.train[0], "sample_id"] = rows.loc[fold.test[0], "sample_id"]
+    with pytest.raises(LeakageError, match="training target"):
+        audit_labels(replace(task, rows=rows), fold, fold.train, "none")
+
+
+def test_a_row_near_a_test_row(ahead) -> None:
+    """Eight days ahead, the next week's overpass lies a day before this week's sample."""
+    fold = folds_of(ahead, "leave-date-out")[2]
+    near = np.setdiff1d(np.arange(len(ahead.rows)), np.concatenate([fold.train, fold.test]))
+    assert near.size
+    assert set(ahead.dates[near]) == {"2024-06-10", "2024-06-24"}
+    with pytest.raises(LeakageError, match="within 60 h of a test row"):
+        audit_labels(ahead, fold, np.append(fold.train, near[0]), "none")
+
+
+def test_rows_sampled_near_a_test_overpass_differ_by_the_split(ahead) -> None:
+    """The row sampled as the test's overpass came: allowed by name, refused by the strict split."""
+    loose, strict = (folds_of(ahead, split)[2] for split in ("leave-date-out", "leave-date-out-strict"))
+    between = np.setdiff1d(loose.train, strict.train)
+    if between.size == 0:  # then make one: a sample moved to two days before the test's overpass
+        between = np.setdiff1d(loose.train, loose.test)[-1:]
+        rows = ahead.rows.copy()
+        rows.loc[between, "sample_time"] = rows["overpass_time"].iloc[strict.test[0]] + np.timedelta64(59, "h")
+        rows.loc[between, "sample_time"] -= np.timedelta64(118, "h")
+        ahead = replace(ahead, rows=rows)
+    audit_labels(ahead, loose, between, "none")
+    with pytest.raises(LeakageError, match="within 60 h"):
+        audit_labels(ahead, strict, between, "none")
+
+
+# Last laboratory values
+
+
+def test_a_test_label_as_a_last_value(task) -> None:
+    """The week after has the test date's value among its inputs: a leak only where inputs hold it."""
+    fold = folds_of(task, "leave-date-out")[2]
+    used = task.last["last_date"].to_numpy(dtype=str)[fold.train] == fold.name
+    assert used.sum() == 4
+    audit_labels(task, fold, fold.train, "season")
+    with pytest.raises(LeakageError, match="last value of a training row is a test label.*4 such rows"):
+        audit_labels(task, fold, fold.train, "season+lab")
+    audit_labels(task, fold, fold.train[~used], "season+lab")
+
+
+def test_where_rows_are_shuffled_a_last_value_leaks_by_sample(task) -> None:
+    fold = folds_of(task, "random-5")[0]
+    tested = set(task.rows["sample_id"].iloc[fold.test])
+    used = np.array([i in tested for i in task.last["last_sample_id"].iloc[fold.train]])
+    assert used.any()
+    assert np.isin(task.last["last_date"].iloc[fold.train[~used]], task.dates[fold.test]).any()
+    audit_labels(task, fold, fold.train[~used], "season+lab")
+    with pytest.raises(LeakageError, match="last value"):
+        audit_labels(task, fold, fold.train, "season+lab")
+
+
+@pytest.mark.parametrize("how", ["sample", "cruise"])
+def test_the_target_as_its_own_last_value(task, how: str) -> None:
+    last = task.last.copy()
+    if how == "sample":
+        last.loc[7, "last_sample_id"] = task.rows.loc[7, "sample_id"]
+    else:
+        last.loc[7, "last_date"] = task.rows.loc[7, "date"]
+    with pytest.raises(LeakageError, match="its own last laboratory value") as caught:
+        audit_own_last_value(replace(task, last=last))
+    assert str(task.rows.loc[7, "date"]) in str(caught.value)
+
+
+# Auxiliary targets
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_test_sample_as_an_auxiliary_target(task, split: str) -> None:
+    fold = folds_of(task, split)[1]
+    samples, dates = task.rows["sample_id"].to_numpy(), task.dates
+    audit_auxiliary(task, fold, samples[fold.train], dates[fold.train])
+    chosen = np.append(fold.train, fold.test[0])
+    with pytest.raises(LeakageError, match="would be an auxiliary target") as caught:
+        audit_auxiliary(task, fold, samples[chosen], dates[chosen])
+    assert f"laboratory sample {samples[fold.test[0]]} " in str(caught.value)
+
+
+def test_other_columns_of_a_test_date_as_auxiliary_targets(task) -> None:
+    """A bottom sample of the cruise is no row of the task, but tells of it where dates are left out."""
+    fold = folds_of(task, "leave-date-out")[1]
+    elsewhere, date = np.array([10**6]), np.array([fold.name])
+    with pytest.raises(LeakageError, match=f"{fold.name}.*every column of a test date"):
+        audit_auxiliary(task, fold, elsewhere, date)
+    audit_auxiliary(task, folds_of(task, "random-5")[1], elsewhere, date)
+
+
+# Spectra
+
+
+@pytest.fixture
+def tested(study: Study, task):
+    """Patches and times of one test date."""
+    fold = folds_of(task, "leave-date-out")[4]
+    rows = task.rows.iloc[fold.test]
+    return study.patches.select(rows["patch"].to_numpy()), row_times(rows)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("purpose", ["pretraining", "normalisation"])
+def test_a_test_spectrum(tested, split: str, purpose: str) -> None:
+    """The same pixel is found among others, whatever time and place its file tells."""
+    patches, times = tested
+    source = spectra([np.datetime64("2024-03-01") + day for day in range(3)])
+    clean = replace(source, wavelength=patches.wavelength)
+    audit_spectra([clean], patches, times, split, purpose=purpose)
+    stolen = clean.Rrs.copy()
+    stolen[1, :, 0, 0] = patches.Rrs[2, :, 1, 2]
+    with pytest.raises(LeakageError, match=f"test spectrum would enter {purpose}: elsewhere") as caught:
+        audit_spectra([clean, replace(clean, Rrs=stolen)], patches, times, split, purpose=purpose)
+    assert "2024-03-02" in str(caught.value)
+    assert "1 such spectra" in str(caught.value)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_spectrum_within_sixty_hours(tested, split: str) -> None:
+    patches, times = tested
+    near = spectra([times.min() - 60 * HOUR])
+    far = spectra([times.min() - 60 * HOUR - np.timedelta64(1, "s")])
+    audit_spectra([far], patches, times, split, purpose="pretraining")
+    if split in WHOLE_DATES:
+        with pytest.raises(LeakageError, match="within 60 h would enter pretraining"):
+            audit_spectra([far, near], patches, times, split, purpose="pretraining")
+    else:
+        audit_spectra([far, near], patches, times, split, purpose="pretraining")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_spectrum_later_than_the_test(tested, split: str) -> None:
+    patches, times = tested
+    later = spectra([times.max() + 1000 * HOUR])
+    if split == "forward":
+        with pytest.raises(LeakageError, match="later than the test would enter normalisation"):
+            audit_spectra([later], patches, times, split, purpose="normalisation")
+    else:
+        audit_spectra([later], patches, times, split, purpose="normalisation")
+
+
+def test_no_source_and_empty_sources_are_clean(tested) -> None:
+    patches, times = tested
+    audit_spectra([], patches, times, "forward", purpose="pretraining")
+    audit_spectra([spectra([])], patches, times, "forward", purpose="pretraining")
+
+
+def test_pixel_keys_tell_pixels_apart(study: Study) -> None:
+    keys = pixel_keys(study.patches)
+    assert [len(keys[row]) for row in (0, 5, 8)] == [9, 0, 8]  # whole, empty, one pixel with a gap
+    c, d = keys[2], keys[3]
+    assert len(c & d) == 1  # neighbours share one
+    repeated = study.patches.Rrs[:1].copy()
+    repeated[0, :, 2, 2] = repeated[0, :, 0, 0]
+    assert len(pixel_keys(replace(study.patches.select(slice(0, 1)), Rrs=repeated))[0]) == 8

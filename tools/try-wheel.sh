@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Installs the wheel of dist/ into an empty environment outside the tree and uses it there, from tables to a prediction.
+# `make dist` runs this after building. PYTHON chooses the interpreter.
+set -euo pipefail
+
+tree=$(cd "$(dirname "$0")/.." && pwd)
+wheels=("$tree"/dist/*.whl)
+if [[ ${#wheels[@]} -ne 1 || ! -f ${wheels[0]} ]]; then
+    echo "try-wheel: wanted one wheel in dist/, found ${#wheels[@]}: ${wheels[*]}. Run: make dist" >&2
+    exit 1
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'echo "try-wheel: FAILED in line $LINENO: $BASH_COMMAND" >&2' ERR
+unset PYTHONPATH
+cd "$work"
+
+step() { printf '\n== %s\n' "$*"; "$@"; }
+
+step "${PYTHON:-python3}" -m venv environment
+step environment/bin/python -m pip install --quiet --disable-pip-version-check -c "$tree/constraints.txt" "${wheels[0]}"
+PATH="$work/environment/bin:$PATH"
+hash -r
+
+cat > make_data.py <<'PYTHON'
+"""Writes a few patches and laboratory samples of a lake that does not exist."""
+
+from pathlib import Path
+
+import numpy as np
+
+import spectm
+from spectm.data.patches import Patches, write_patches
+from spectm.spectral.sensors import named_sensor
+
+assert "site-packages" in spectm.__file__, f"not the installed wheel: {spectm.__file__}"
+
+rng = np.random.default_rng(0)
+nm = named_sensor("oci-aop-v3").wavelength
+day, station = np.divmod(np.arange(24), 3)  # eight dates, three stations
+bloom = np.sin(np.pi * (day + 1) / 9) * rng.uniform(0.5, 1.5, 24)
+spectrum = 0.004 + 0.006 * np.exp(-(((nm - 560) / 60) ** 2))
+spectrum = spectrum + bloom[:, None] * 0.004 * np.exp(-(((nm - 705) / 12) ** 2))
+Rrs = spectrum[..., None, None] * rng.normal(1, 0.02, (24, nm.size, 3, 3))
+time = np.datetime64("2024-07-01T18:00", "ns") + day * np.timedelta64(8, "D")
+names = np.array(["A", "B", "C"])[station]
+place = {"latitude": np.full(24, 41.7), "longitude": np.full(24, -83.3)}
+write_patches(
+    Patches(Rrs=Rrs.astype("float32"), wavelength=nm, time=time, station=names, source="made up", **place),
+    Path("patches.nc"),
+)
+
+lines = ["station,time,microcystin"]
+for year in (2022, 2024):  # the climatology is of 2022 and earlier
+    for name, moment, value in zip(names, time.astype("datetime64[m]"), 10 ** (bloom - 0.7), strict=True):
+        text = f"{value:.2f}" if value > 0.25 else "<0.25"
+        lines.append(f"{name},{year}{str(moment)[4:]}Z,{text}")
+Path("labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+PYTHON
+
+step spectm --version
+step spectm windows --sensor oci-aop-v3
+step python make_data.py
+step spectm pretrain --patches patches.nc --out pretrained --device cpu --set pretraining.loop.steps=4
+step spectm finetune --pretrained pretrained --patches patches.nc --labels labels.csv --out model --device cpu \
+    --set finetuning.loop.steps=5
+step spectm predict --model model --patches patches.nc --out estimates.csv
+step head -n 4 estimates.csv
+
+n_lines=$(wc -l < estimates.csv)
+[[ $n_lines -eq 25 ]] || { echo "try-wheel: wanted 24 estimates and a header, found $n_lines lines" >&2; exit 1; }
+echo
+echo "try-wheel: $(basename "${wheels[0]}") installs into an empty environment and predicts there"
