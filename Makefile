@@ -68,7 +68,7 @@ reproduce-quick: data-present setup
 dist: setup
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
-	bash tools/try-wheel.sh
+	PYTHON=$(PYTHON) bash tools/try-wheel.sh
 
 clean:
 	rm -rf .venv dist build runs

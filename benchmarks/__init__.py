@@ -1,1 +1,1 @@
-"""What `make bench` measures; absolute times are printed and written down, and nothing is asserted of them."""
+"""What `make bench` measures: absolute times are printed and written down, nothing is asserted of them."""

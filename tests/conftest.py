@@ -43,9 +43,9 @@ def bloom(day: np.ndarray, station: np.ndarray) -> np.ndarray:
 
 
 def make_patches() -> Patches:
-    """Three by three pixels over four stations, on each sampling day and eight days before the next but one.
+    """Three by three pixels over four stations, on each sampling day and eight days before it.
 
-    Stations C and D share a pixel, as neighbours do after regridding; one patch is empty, one pixel has a gap.
+    Stations C and D share a pixel, as neighbours do after regridding; a patch is empty, a pixel has a gap.
     """
     rng = np.random.default_rng(0)
     sampled = 7 * np.arange(N_DATES)
@@ -101,7 +101,8 @@ def label_lines() -> Iterator[str]:
             for number, station in enumerate(STATIONS):
                 value = 10 ** (bloom(day, number) + rng.normal(0, 0.25))
                 text = f"{value:.3f}" if value > 0.25 else "<0.1"
-                yield f"{station},{date}T10:{30 + number}-04:00,{text},{20 * value:.1f},{8 * value:.1f},7.5,0.5"
+                pigments = f"{20 * value:.1f},{8 * value:.1f}"
+                yield f"{station},{date}T10:{30 + number}-04:00,{text},{pigments},7.5,0.5"
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +130,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture
 def tiny_settings() -> EvaluationSettings:
     """A model that trains in a blink, and a comparison of little."""
-    loop = LoopConfig(steps=4, batch_size=64, validate_every=2)
+    loop = LoopConfig(steps=2, batch_size=64, validate_every=1)
     return EvaluationSettings(
         encoder=EncoderConfig(width=16, depth=1, heads=2),
         pretraining=PretrainConfig(loop=loop),

@@ -18,7 +18,7 @@ from spectm.training.settings import FinetuneConfig, PretrainConfig, Settings, W
 LOOP = LoopConfig(
     steps=7,
     batch_size=3,
-    learning_rate=1e-5,
+    learning_rate=3e-4,
     warmup_share=0.25,
     weight_decay=0.125,
     clip_norm=2.5,
@@ -29,11 +29,11 @@ LOOP = LoopConfig(
 OTHER = Settings(
     windows=WindowsConfig(set="snow-minerals", ranges=("615-640", "660.5-680"), half_width_nm=4.0),
     masking=MaskingConfig(strategy="mixed", guard_nm=5.0, mask_share=0.5, bands_per_token=2),
-    preprocess=PreprocessConfig(shape=True, slope=True, smoothing_nm=7.5, spread=True),
+    preprocess=PreprocessConfig(shape=True, slope=False, smoothing_nm=7.5, spread=True),
     encoder=EncoderConfig(width=48, depth=3, heads=6, mlp_ratio=3.0),
     objective=ObjectiveConfig(reconstruction=0.5, indices=0.25, temporal=0.0, learned_weights=True),
     pretraining=PretrainConfig(loop=LOOP, validation_share=0.3),
-    finetuning=FinetuneConfig(loop=LOOP, validation_share=0.0, encoder_rate=0.0),
+    finetuning=FinetuneConfig(loop=LOOP, validation_share=0.25, encoder_rate=0.0),
 )
 
 

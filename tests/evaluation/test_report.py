@@ -216,7 +216,7 @@ def test_a_foreign_table_is_refused(make_run_folder):
     ],
 )
 def test_an_edited_cell_is_named(make_run_folder, column, value, message):
-    folder = make_run_folder()
+    folder = make_run_folder(tasks=("current",))
     table = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
     table.loc[2, column] = value
     table.to_csv(folder / "predictions.csv", index=False)
@@ -228,7 +228,7 @@ def test_tables_of_two_runs_are_refused(make_run_folder):
     folder = make_run_folder()
     table = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
     table[table["model"] != "gp"].to_csv(folder / "predictions.csv", index=False)
-    with pytest.raises(ReportError, match="not of one run: only one of them has ahead, forward, gp"):
+    with pytest.raises(ReportError, match="not of one run: only one of them has ahead, leave-date-out, gp"):
         write_report(folder)
 
 

@@ -168,7 +168,7 @@ def test_exceedance_by_hand():
     half = Prediction(np.zeros(4), np.ones(4))
     columns = exceedance_scores(observed, model, half)
     wrong, right = 0.841345**2, 0.158655**2
-    assert columns["positives_0.3"] == 2  # 0.3 itself is not above 0.3
+    assert columns["positives_0.3"] == 3  # 0.3 itself reaches 0.3
     assert columns["positives_1"] == 2
     assert columns["brier_1"] == pytest.approx((right + wrong + wrong + right) / 4, abs=1e-6)
     assert columns["brier_skill_1"] == pytest.approx(1 - columns["brier_1"] / 0.25)

@@ -5,6 +5,8 @@ import pytest
 from spectm.errors import ReportError
 from spectm.evaluation.summary import results_page
 
+SPLITS = ("leave-date-out", "random-5", "leave-station-out", "forward")
+
 
 def tables(page):
     """Every Markdown table as a list of rows of cells."""
@@ -31,7 +33,7 @@ def test_every_table_is_whole(make_run_folder):
 
 
 def test_scores_stand_where_they_belong(make_run_folder):
-    page = results_page(make_run_folder())
+    page = results_page(make_run_folder(splits=SPLITS))
     row = row_starting(page, "gp", "season", "0.61 [0.40, 0.74]")
     assert row[3:] == ["0.19 [0.03, 0.33]", "0.40", "0.40", "0 %", "0.40", "1"]
     assert row_starting(page, "spectm", "none", "0.55 [0.35, 0.70]")[-1] == "2: +-0.00"

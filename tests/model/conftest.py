@@ -56,7 +56,7 @@ def build_encoder(
         torch.manual_seed(seed)
         encoder = SpectralEncoder(
             EncoderConfig(width=width, depth=depth, heads=2),
-            PreprocessConfig(**preprocess),  # type: ignore[arg-type]
+            PreprocessConfig(**({"slope": False, "smoothing_nm": 0.0} | preprocess)),  # type: ignore[arg-type]
             layout,
             statistics,
         )

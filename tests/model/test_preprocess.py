@@ -126,9 +126,11 @@ def test_local_line_takes_visible_neighbours_only() -> None:
 
 
 def test_the_number_of_channels_follows_from_the_options() -> None:
-    assert PreprocessConfig().n_channels == 1
-    assert PreprocessConfig(shape=True, smoothing_nm=10).n_channels == 1
-    assert PreprocessConfig(slope=True).n_channels == PreprocessConfig(spread=True).n_channels == 2
+    assert PreprocessConfig().n_channels == 2
+    assert PreprocessConfig(shape=True, slope=False, smoothing_nm=10).n_channels == 1
+    assert (
+        PreprocessConfig(slope=True).n_channels == PreprocessConfig(slope=False, spread=True).n_channels == 2
+    )
     assert PreprocessConfig(slope=True, spread=True).n_channels == 3
 
 

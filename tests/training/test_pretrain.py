@@ -154,10 +154,11 @@ def test_validation_is_split_by_date() -> None:
 
 OPTIONS = [
     PreprocessConfig(),
-    PreprocessConfig(shape=True),
-    PreprocessConfig(slope=True),
-    PreprocessConfig(smoothing_nm=12.0),
-    PreprocessConfig(spread=True),
+    PreprocessConfig(shape=False, slope=False, smoothing_nm=0.0, spread=False),
+    PreprocessConfig(shape=True, slope=False, smoothing_nm=0.0),
+    PreprocessConfig(slope=True, smoothing_nm=0.0),
+    PreprocessConfig(slope=False, smoothing_nm=12.0),
+    PreprocessConfig(slope=False, smoothing_nm=0.0, spread=True),
     PreprocessConfig(shape=True, slope=True, smoothing_nm=12.0, spread=True),
 ]
 

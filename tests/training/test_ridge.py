@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from spectm.training.ridge import PENALTIES, GroupedRidge, Standardiser
 
@@ -31,6 +33,16 @@ def test_predictions_against_scikit_learn() -> None:
     wanted = Ridge(alpha=fit.penalty_, solver="svd").fit(scaled, y)
     np.testing.assert_allclose(fit.coefficients_, wanted.coef_, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(fit.predict(columns), wanted.predict(scaled))
+
+
+@pytest.mark.parametrize("penalty", [0.01, 7.0, 1e5])
+def test_a_fixed_penalty_against_scikit_learn(monkeypatch: pytest.MonkeyPatch, penalty: float) -> None:
+    """New rows too, which are standardised as the training rows are."""
+    monkeypatch.setattr("spectm.training.ridge.PENALTIES", np.array([penalty]))
+    columns, y, groups = columns_and_target()
+    fit = GroupedRidge().fit(columns[:40], y[:40], groups[:40])
+    wanted = make_pipeline(StandardScaler(), Ridge(penalty, solver="svd")).fit(columns[:40], y[:40])
+    np.testing.assert_allclose(fit.predict(columns[40:]), wanted.predict(columns[40:]))
 
 
 def test_the_penalty_follows_the_noise() -> None:

@@ -1,6 +1,7 @@
 """`spectm finetune`: a pretrained model, patches and a laboratory record in; a regressor out."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from spectm.errors import TrainingError
 from spectm.evaluation.task import build_task
 from spectm.training.checkpoint import check_bands, read_checkpoint
 from spectm.training.finetune import RegressionData, finetune
-from spectm.training.pretrain import load_pretrained
+from spectm.training.pretrain import load_pretrained, model_parts
 from spectm.training.settings import Settings
 
 __all__ = ["add_arguments", "run"]
@@ -58,8 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say what was made."""
-    settings = settings_from(args, Settings)
     checkpoint = read_checkpoint(args.pretrained, kind="pretrained")
+    # The model is what it was pretrained as; of the settings given now, those of fine-tuning count.
+    settings = replace(model_parts(checkpoint)[0], finetuning=settings_from(args, Settings).finetuning)
     (patches,), provenance = read_sources([args.patches])
     check_bands(checkpoint, patches.wavelength)
     labels = read_labels(args.labels)
@@ -74,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"{args.task}: {len(task.rows)} rows, {int(task.below.sum())} below detection; {labels.summary()}"
         )
-        keep_settings(settings, args.out)
+        if not args.resume:  # settings.toml stays that of the broken run, should these differ
+            keep_settings(settings, args.out)
     data = RegressionData(
         Rrs=patches.Rrs[task.rows["patch"].to_numpy()],
         context=task.context(args.context),

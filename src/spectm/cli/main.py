@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(importlib.import_module(f"spectm.cli.{args.command}").run(args))
     except SpectmError as error:
-        print(f"spectm {args.command}: {error}", file=sys.stderr)
+        line = " ".join(str(error).split())  # libraries, whose words some errors repeat, write several
+        print(f"spectm {args.command}: {line}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print(f"\nspectm {args.command}: interrupted {error}".rstrip(), file=sys.stderr)

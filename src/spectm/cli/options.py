@@ -58,7 +58,7 @@ def fabric_from(args: argparse.Namespace) -> Fabric:
         fabric = Fabric(
             accelerator=args.device, devices=args.processes, precision=args.precision, strategy=strategy
         )
-    except (RuntimeError, ValueError) as error:
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(f"--device {args.device} --processes {args.processes}: {error}") from error
     fabric.launch()
     return fabric

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     fabric = fabric_from(args)
     if fabric.is_global_zero:
         print(mask_summary(layout_for(settings, sources[0].wavelength), settings.masking))
-        keep_settings(settings, args.out)
+        if not args.resume:  # settings.toml stays that of the broken run, should these differ
+            keep_settings(settings, args.out)
     trained = pretrain(
         fabric,
         sources,

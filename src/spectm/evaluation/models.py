@@ -65,7 +65,7 @@ VARIANTS: dict[str, Variant] = {
 }
 """Every model of the family, by the name that tables give it."""
 
-ABLATIONS = tuple(name for name in VARIANTS if name not in ("spectm", "spectm-probe", "spectm-probe-hidden"))
+ABLATIONS = tuple(name for name in VARIANTS if name not in ("spectm", "spectm-probe"))
 """Those that exist to be compared with ``spectm``; they run without context, leave-date-out."""
 
 
@@ -126,26 +126,26 @@ class Probe:
 
     def fit(self, task: Task, train: IntArray) -> Self:
         """Learn from the rows `train`."""
-        inputs, dates = self._inputs(task)[train], task.dates[train]
-        left = (task.y - self._prior(task))[train]
+        inputs, dates = self._inputs(task, train), task.dates[train]
+        left = task.y[train] - self._prior(task, train)
         self.ridge_ = Ridge().fit(inputs, left, dates)
         self.spread_ = out_of_fold_spread(Ridge, inputs, left, dates)
         return self
 
     def predict(self, task: Task, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of log10 ug/L, each of shape (n_rows,)."""
-        mean = self._prior(task)[rows] + self.ridge_.predict(self._inputs(task)[rows])
+        mean = self._prior(task, rows) + self.ridge_.predict(self._inputs(task, rows))
         return mean, np.full(mean.shape, self.spread_)
 
-    def _prior(self, task: Task) -> FloatArray:
-        return np.zeros_like(task.y) if self.context == "none" else task.climatology
+    def _prior(self, task: Task, rows: IntArray) -> FloatArray:
+        return np.zeros(rows.size) if self.context == "none" else task.climatology[rows]
 
-    def _inputs(self, task: Task) -> Inputs:
+    def _inputs(self, task: Task, rows: IntArray) -> Inputs:
         """The baselines' inputs, with the embedding where they have the spectrum."""
-        Rrs = self.patches.Rrs[task.rows["patch"].to_numpy()]
+        Rrs = self.patches.Rrs[task.rows["patch"].to_numpy()[rows]]
         embedded = embedding(Regressor(self.pretrained.encoder), Rrs, hide_windows=self.hide_windows)
         wavelength = np.full(embedded.shape[1], SHORTEST_NM)  # so that no column is left out
-        return replace(Inputs.of(task, self.context), Rrs=embedded, wavelength=wavelength)
+        return replace(Inputs.of(task, self.context)[rows], Rrs=embedded, wavelength=wavelength)
 
 
 def make_variant(

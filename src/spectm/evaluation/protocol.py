@@ -59,9 +59,12 @@ class EvaluationConfig:
     ----------
     tasks, splits, models, contexts : tuple of str
         Which of `TASKS`, `SPLITS`, `MODELS` and `CONTEXTS`.
-    seeds : int
-        Seeds 0, 1, ... of the SpecTM family. Its ``random-5`` runs use the first only: that split is there
-        for comparison with papers, and ten shuffles vary more than seeds do.
+    seeds, ablation_seeds : int
+        Seeds 0, 1, ... of ``spectm`` and ``spectm-probe``, and of the models that differ from them in one
+        thing, which run leave-date-out without context. ``leave-date-out-strict`` and ``random-5`` are there
+        for comparison: in them SpecTM runs with the first seed, and in ``random-5`` without context.
+    guards_nm : tuple of float
+        Guards beside the windows for which the reconstruction of hidden bands is scored, nm.
     shuffles : int
         Shuffles of ``random-5``.
     workers : int
@@ -73,7 +76,9 @@ class EvaluationConfig:
     models: tuple[str, ...] = MODELS
     contexts: tuple[Context, ...] = CONTEXTS
     seeds: int = 3
+    ablation_seeds: int = 1
     shuffles: int = 10
+    guards_nm: tuple[float, ...] = (0.0, 5.0)
     workers: int = 2
 
     def __post_init__(self) -> None:
@@ -82,8 +87,8 @@ class EvaluationConfig:
             unknown = [value for value in getattr(self, name) if value not in choices]
             if unknown:
                 raise ConfigError(f"evaluation.{name}: {unknown[0]!r} is not one of {', '.join(choices)}")
-        if min(self.seeds, self.shuffles, self.workers) < 1:
-            raise ConfigError("evaluation wants seeds, shuffles and workers of at least 1")
+        if min(self.seeds, self.ablation_seeds, self.shuffles, self.workers) < 1:
+            raise ConfigError("evaluation wants seeds, ablation_seeds, shuffles and workers of at least 1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +184,8 @@ def run_protocol(
     predictions = pd.DataFrame([line for result in finished for line in result.predictions])
     order = ["task", "split", "model", "context", "seed", "repeat", "row"]
     curves = pd.DataFrame([line for result in finished for line in result.curves])
+    if not curves.empty:  # jobs end in any order
+        curves = curves.sort_values(["split", "scope", "model", "seed", "step"], ignore_index=True)
     return tasks, predictions.sort_values(order, ignore_index=True), curves
 
 
@@ -195,9 +202,20 @@ def split_folds(task: Task, split: str, shuffles: int) -> list[Fold]:
     return divide[split](task.rows)
 
 
-def scopes(tasks: dict[str, Task], split: str, shuffles: int) -> list[Scope]:
-    """Folds of all tasks, gathered by the pretraining that they can share."""
-    pairs = [(name, fold) for name, task in tasks.items() for fold in split_folds(task, split, shuffles)]
+def scopes(tasks: dict[str, Task], split: str, config: EvaluationConfig) -> list[Scope]:
+    """Folds of all tasks, gathered by the pretraining that they can share.
+
+    The two leave-date-out splits differ in training rows alone, so that one pretraining serves both.
+    """
+    splits = [split]
+    if split == "leave-date-out" and "leave-date-out-strict" in config.splits:
+        splits.append("leave-date-out-strict")
+    pairs = [
+        (name, fold)
+        for name, task in tasks.items()
+        for each in splits
+        for fold in split_folds(task, each, config.shuffles)
+    ]
     if split in BUFFERED:
         dates = sorted({date for task in tasks.values() for date in task.dates})
         block = dict(zip(dates, date_blocks(dates), strict=True))
@@ -252,15 +270,27 @@ def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, .
     config = study.config
     family = [name for name in config.models if name in VARIANTS]
     for split in config.splits:
-        names = [name for name in family if name not in ABLATIONS or split == "leave-date-out"]
-        for scope in scopes(study.tasks, split, config.shuffles):
+        if split == "leave-date-out-strict" and "leave-date-out" in config.splits:
+            continue  # its folds have joined those of leave-date-out
+        for scope in scopes(study.tasks, split, config):
             for seed in range(1 if split == "random-5" else config.seeds):
+                ablated = split == "leave-date-out" and seed < config.ablation_seeds
+                names = family if ablated else [name for name in family if name not in ABLATIONS]
                 for group in _by_pretraining(names, study.settings):
                     yield _spectm_job, (scope, seed, group)
     for split in config.splits:
         for task in config.tasks:
             for model in (name for name in config.models if name in BASELINES):
                 yield _baseline_job, (split, task, model)
+
+
+def _contexts(study: _Study, name: str, fold: Fold, seed: int) -> tuple[Context, ...]:
+    """Contexts in which a model of the family runs on a fold; none where it does not."""
+    if name in ABLATIONS:
+        return ("none",) if fold.split == "leave-date-out" else ()
+    if fold.split == "leave-date-out-strict" and seed > 0:
+        return ()
+    return ("none",) if fold.split == "random-5" else study.config.contexts
 
 
 def _by_pretraining(names: Sequence[str], settings: Settings) -> list[list[str]]:
@@ -299,9 +329,8 @@ def _spectm_job(study: _Study, scope: Scope, seed: int, names: list[str]) -> _Re
         {"scope": scope.name, "split": scope.split, "model": names[0], "seed": seed, **c} for c in curve
     ]
     for name in names:
-        contexts: tuple[Context, ...] = ("none",) if name in ABLATIONS else study.config.contexts
-        for context in contexts:
-            for task_name, fold in scope.folds:
+        for task_name, fold in scope.folds:
+            for context in _contexts(study, name, fold, seed):
                 task = study.tasks[task_name]
                 model = make_variant(name, fabric, pretrained, study.patches, context, settings, seed)
                 results.predictions += _fold_lines(task, fold, name, context, seed, model)

@@ -23,12 +23,11 @@ from spectm.model.spectm import SpecTM
 from spectm.training.pretrain import layout_for, pretrain
 from spectm.training.settings import Settings
 
-__all__ = ["GUARDS_NM", "METHODS", "HeldOut", "reconstruct", "reconstruction_scores"]
+__all__ = ["METHODS", "HeldOut", "reconstruct", "reconstruction_scores"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 
-GUARDS_NM = (0.0, 5.0)
 METHODS = ("spectm", "ridge", "pca", "spline")
 PENALTIES = np.logspace(-4, 3, 15)
 COMPONENTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)
@@ -147,13 +146,14 @@ def reconstruction_scores(blocks: Sequence[HeldOut]) -> pd.DataFrame:
 def _window_bands(layout: TokenLayout) -> dict[str, IntArray]:
     """Bands of each window by name, of the interior ones (a visible band on either side), and of all."""
     hidden = layout.targeted[layout.token]
-    last_visible = np.flatnonzero(~hidden).max()
+    visible = np.flatnonzero(~hidden)
     bands = {
         number: np.flatnonzero(layout.window == number) for number in np.unique(layout.window) if number >= 0
     }
     named = {f"{layout.wavelength[b[0]]:g}-{layout.wavelength[b[-1]]:g} nm": b for b in bands.values()}
-    interior = np.concatenate([b for b in bands.values() if b.max() < last_visible])
-    return {**named, "interior": interior, "all": np.flatnonzero(layout.window >= 0)}
+    if between := [b for b in bands.values() if visible.min() < b.min() and b.max() < visible.max()]:
+        named["interior"] = np.concatenate(between)
+    return {**named, "all": np.flatnonzero(layout.window >= 0)}
 
 
 def _correlations(observed: FloatArray, inferred: FloatArray) -> dict[str, float]:

@@ -1,18 +1,23 @@
 """Predictions to tables: an ensemble over seeds, scores with intervals, and the CSV files of a run."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from spectm.data.splits import row_times
+from spectm.data.splits import FIRST_FORWARD_DATE, row_times
 from spectm.errors import ScoreError
 from spectm.evaluation.scores import Prediction, mean_columns, score_columns
 from spectm.evaluation.task import Task
 
 __all__ = ["ENSEMBLE", "prediction_table", "score_table", "with_ensemble", "write_table"]
 
+FloatArray = npt.NDArray[np.floating[Any]]
+
 ENSEMBLE = "ensemble"
+REFERENCES = ("climatology", "persistence")
 KEYS = ["task", "split", "model", "context", "seed"]
 
 
@@ -60,38 +65,71 @@ def score_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFra
     Raises
     ------
     ScoreError
-        If a model's rows are not those of the split: a missing row is never silently left out.
+        If a model's rows or shuffles are not those of the split: a missing row is never silently left out.
     """
     lines = []
+    ensembles = predictions[predictions["seed"] == ENSEMBLE]
+    references = {
+        key: group.set_index(["repeat", "row"])[["mean", "spread"]]
+        for key, group in ensembles.groupby(["task", "split", "model"])
+        if key[2] in REFERENCES
+    }
+    shuffles = predictions.groupby(["task", "split"])["repeat"].nunique()
     for key, group in predictions.groupby(KEYS, sort=True):
         named = dict(zip(KEYS, map(str, key), strict=True))
-        columns = [_scored(tasks[named["task"]], shuffle) for _, shuffle in group.groupby("repeat")]
+        parts = [part for _, part in group.groupby("repeat")]
+        if len(parts) != (wanted := shuffles[named["task"], named["split"]]):
+            raise ScoreError(
+                f"{named['model']} ({named['context']}) was run on {len(parts)} of {wanted} shuffles of "
+                f"{named['task']}, {named['split']}. Means over different shuffles can't be compared"
+            )
+        known = {name: references.get((named["task"], named["split"], name)) for name in REFERENCES}
+        columns = [_scored(tasks[named["task"]], part, known) for part in parts]
         lines.append({**named, **mean_columns(columns)})
-    table = pd.DataFrame(lines)
-    rows = table.groupby(["task", "split"])["n"].transform("max")
-    if (short := table[table["n"] != rows]).size:
-        first = short.iloc[0]
-        raise ScoreError(
-            f"{first['model']} ({first['context']}) predicted {first['n']} rows of {first['task']}, "
-            f"{first['split']}; "
-            f"others predicted {rows[short.index[0]]}. Scores of different rows can't be compared"
-        )
-    return table
+    return pd.DataFrame(lines)
 
 
-def _scored(task: Task, predictions: pd.DataFrame) -> dict[str, float]:
+def _tested(task: Task, split: str) -> npt.NDArray[np.bool_]:
+    """Rows that a split tests: all of them, or in ``forward`` those from the sixth date on."""
+    first = np.unique(task.dates)[FIRST_FORWARD_DATE:] if split == "forward" else np.unique(task.dates)
+    return np.isin(task.dates, first)
+
+
+def _scored(
+    task: Task, predictions: pd.DataFrame, references: dict[str, pd.DataFrame | None]
+) -> dict[str, float]:
     """Scores of one shuffle, or of a split without shuffles."""
     rows = predictions["row"].to_numpy()
+    first = predictions.iloc[0]
+    who = f"{first['model']} ({first['context']}), {task.name}, {first['split']}"
     if np.unique(rows).size != rows.size:
-        raise ScoreError(f"{task.name}: a row was predicted twice by one model; were two runs joined?")
-    spread = predictions["spread"].to_numpy()
-    references = {
-        name: Prediction(values[rows], np.full(rows.size, np.std(task.y[rows] - values[rows])))
-        for name, values in (("climatology", task.climatology), ("persistence", task.persistence))
+        raise ScoreError(f"{who}: a row was predicted twice by one model; were two runs joined?")
+    tested = np.flatnonzero(_tested(task, str(first["split"])))
+    if not np.array_equal(np.sort(rows), tested):
+        raise ScoreError(
+            f"{who}: {np.isin(tested, rows).sum()} of {tested.size} rows of the split were predicted, and "
+            f"{(~np.isin(rows, tested)).sum()} others. Scores of different rows can't be compared"
+        )
+    model = Prediction(predictions["mean"].to_numpy(), predictions["spread"].to_numpy())
+    values = {"climatology": task.climatology[rows], "persistence": task.persistence[rows]}
+    held_against = {
+        name: _reference(references[name], predictions, values[name], task.y[rows]) for name in REFERENCES
     }
-    return score_columns(
-        task.observations(rows), Prediction(predictions["mean"].to_numpy(), spread), **references
-    )
+    return score_columns(task.observations(rows), model, **held_against)
+
+
+def _reference(
+    known: pd.DataFrame | None, predictions: pd.DataFrame, values: FloatArray, observed: FloatArray
+) -> Prediction:
+    """Climatology or persistence of the same rows: as it was predicted, fold by fold, where it took part.
+
+    Where it did not, its values are known all the same; its spread is then that of these very rows, which
+    flatters it: the Brier skill of the others comes out too low.
+    """
+    if known is None:
+        return Prediction(values, np.full(values.size, np.std(observed - values)))
+    of_rows = known.reindex(pd.MultiIndex.from_frame(predictions[["repeat", "row"]]))
+    return Prediction(of_rows["mean"].to_numpy(), of_rows["spread"].to_numpy())
 
 
 def prediction_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFrame:
@@ -119,5 +157,8 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a CSV under a temporary name, then rename; six significant digits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    table.to_csv(unfinished, index=False, float_format="%.6g")
-    unfinished.replace(path)
+    try:
+        table.to_csv(unfinished, index=False, float_format="%.6g")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

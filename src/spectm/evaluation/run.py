@@ -18,9 +18,10 @@ from lightning_fabric import Fabric
 import spectm
 from spectm.data.labels import Labels
 from spectm.data.patches import Patches
+from spectm.evaluation.baselines import BASELINES
 from spectm.evaluation.models import VARIANTS
 from spectm.evaluation.protocol import EvaluationConfig, blind_sources, run_protocol, scopes
-from spectm.evaluation.reconstruction import GUARDS_NM, METHODS, HeldOut, reconstruct, reconstruction_scores
+from spectm.evaluation.reconstruction import METHODS, HeldOut, reconstruct, reconstruction_scores
 from spectm.evaluation.report import write_report
 from spectm.evaluation.results import (
     ENSEMBLE,
@@ -91,6 +92,8 @@ def evaluate(
         tables["curves.csv"] = curves
     for name, table in tables.items():
         write_table(table, out / name)
+    for name in {"reconstruction.csv", "reconstruction_examples.csv", "curves.csv"} - tables.keys():
+        (out / name).unlink(missing_ok=True)  # of an older run, which the report would mix with this one
     run = _run_record(tasks, patches, settings, provenance, seconds=time.monotonic() - started)
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     return [*(out / name for name in tables), out / "run.json", write_report(out)]
@@ -105,22 +108,27 @@ def pair_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFram
         task, split, context, model, against, r2_difference, low, high: above zero ``model`` is better.
     """
     split = "leave-date-out"
-    chosen = predictions[(predictions["split"] == split) & (predictions["seed"] == ENSEMBLE)]
+    chosen = predictions[predictions["split"] == split]
     lines: list[dict[str, Any]] = []
     for (name, context), group in chosen.groupby(["task", "context"]):
-        task = tasks[str(name)]
-        of_model = {str(model): lines_of.sort_values("row") for model, lines_of in group.groupby("model")}
-        if "spectm" not in of_model:
-            continue
-        first = _prediction(of_model["spectm"])
-        observed = task.observations(of_model["spectm"]["row"].to_numpy())
-        for other in (model for model in of_model if model != "spectm"):
-            difference = paired_difference(observed, first, _prediction(of_model[other]))
+        of_model = {str(model): lines_of for model, lines_of in group.groupby("model")}
+        for other in (model for model in of_model if "spectm" in of_model and model != "spectm"):
+            # An ensemble is held against an ensemble: the seeds that both have.
+            seeds = set(of_model["spectm"]["seed"]) & set(of_model[other]["seed"]) - {ENSEMBLE}
+            seeds = {ENSEMBLE} if other in BASELINES else seeds
+            pair = [_mean_over(of_model[model], seeds) for model in ("spectm", other)]
+            observed = tasks[str(name)].observations(pair[0].index.to_numpy())
+            difference = paired_difference(observed, *(_prediction(lines_of) for lines_of in pair))
             line = {"task": name, "split": split, "context": context, "model": "spectm", "against": other}
             line |= {"r2_difference": difference.value, "low": difference.low, "high": difference.high}
             lines.append(line)
     columns = ["task", "split", "context", "model", "against", "r2_difference", "low", "high"]
     return pd.DataFrame(lines, columns=columns)
+
+
+def _mean_over(lines: pd.DataFrame, seeds: set[str]) -> pd.DataFrame:
+    """Mean and spread of each row over some seeds."""
+    return lines[lines["seed"].isin(seeds)].groupby("row")[["mean", "spread"]].mean()
 
 
 def _prediction(lines: pd.DataFrame) -> Prediction:
@@ -135,8 +143,8 @@ def _reconstructions(
         delayed(_reconstruction_job)(
             blind_sources(patches, unlabelled, scope), patches, scope.test_times, settings, guard_nm
         )
-        for guard_nm in GUARDS_NM
-        for scope in scopes(tasks, "leave-date-out", shuffles=1)
+        for guard_nm in settings.evaluation.guards_nm
+        for scope in scopes(tasks, "leave-date-out", settings.evaluation)
     ]
     return list(Parallel(n_jobs=settings.evaluation.workers)(jobs))
 

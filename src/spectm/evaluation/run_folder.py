@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ _LAYOUTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)  # no slots: what is asked for often is kept
 class RunFolder:
     """The tables of one run; a file that a partial run does not have is an empty table.
 
@@ -102,32 +103,36 @@ class RunFolder:
     record: dict[str, Any]
     absent: tuple[str, ...]
 
-    @property
+    @cached_property
     def tasks(self) -> list[str]:
         """Tasks that were scored, in the order of the protocol."""
         return in_order(self.scores["task"], TASKS)
 
-    @property
+    @cached_property
     def splits(self) -> list[str]:
         """Splits that were run, in the order of the protocol."""
         return in_order(self.scores["split"], SPLITS)
 
-    @property
+    @cached_property
     def contexts(self) -> list[str]:
         """Contexts that were run, from least to most."""
         return in_order(self.scores["context"], CONTEXTS)
 
     def ensembles(self, task: str, split: str = HEADLINE) -> pd.DataFrame:
         """Scores of the ensembles over seeds, by context and model in the order of the protocol."""
-        chosen = self.scores[
-            (self.scores["task"] == task)
-            & (self.scores["split"] == split)
-            & (self.scores["seed"] == ENSEMBLE)
-        ]
-        position = {name: i for i, name in enumerate(in_order(chosen["model"], MODELS))}
+        return self._ensembles.get((task, split), self.scores.iloc[:0])
+
+    @cached_property
+    def _ensembles(self) -> dict[tuple[str, str], pd.DataFrame]:
         place = {name: i for i, name in enumerate(self.contexts)}
-        ordered = chosen.assign(a=chosen["context"].map(place), b=chosen["model"].map(position))
-        return ordered.sort_values(["a", "b"], ignore_index=True).drop(columns=["a", "b"])
+        position = {name: i for i, name in enumerate(in_order(self.scores["model"], MODELS))}
+        chosen = self.scores[self.scores["seed"] == ENSEMBLE]
+        order = pd.DataFrame({"a": chosen["context"].map(place), "b": chosen["model"].map(position)})
+        chosen = chosen.loc[order.sort_values(["a", "b"]).index]
+        return {
+            (str(task), str(split)): lines.reset_index(drop=True)
+            for (task, split), lines in chosen.groupby(["task", "split"])
+        }
 
 
 def in_order(found: "pd.Series[str]", known: tuple[str, ...]) -> list[str]:

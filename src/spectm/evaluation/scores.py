@@ -207,7 +207,7 @@ def exceedance_scores(
     Returns
     -------
     dict
-        ``positives_T`` rows observed above T; ``brier_T`` mean squared error of the probability;
+        ``positives_T`` rows observed at or above T; ``brier_T`` mean squared error of the probability;
         ``brier_skill_T`` 1 - Brier / Brier of the climatology, with ``_low`` and ``_high``; ``recall_T`` and
         ``precision_T`` of an alarm at a probability of one half or more; ``roc_auc_T``; ``pr_auc_T`` (average
         precision, the area in steps). What lacks positives, negatives or alarms to be computed from is NaN.
@@ -215,8 +215,8 @@ def exceedance_scores(
     weights = draw_weights(observed.dates)
     columns: dict[str, float] = {}
     for threshold in THRESHOLDS:
-        # A value of exactly 0.3 does not exceed 0.3, also where its logarithm comes out one bit higher.
-        event = observed.log10 > np.log10(threshold) + 1e-9
+        # A value of exactly 0.3 counts as reaching 0.3, also where its logarithm comes out one bit lower.
+        event = observed.log10 > np.log10(threshold) - 1e-9
         probability, reference = predicted.exceedance(threshold), climatology.exceedance(threshold)
         gain = skill(event.astype(float), probability, weights, reference=reference)
         alarm = probability >= 0.5

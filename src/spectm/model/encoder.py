@@ -117,7 +117,7 @@ class Block(nn.Module):
         self.out = nn.Linear(config.width, config.width)
         self.mlp = nn.Sequential(
             nn.Linear(config.width, config.mlp_width),
-            nn.GELU(approximate="tanh"),
+            nn.GELU(),
             nn.Linear(config.mlp_width, config.width),
         )
 

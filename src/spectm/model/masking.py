@@ -29,8 +29,9 @@ __all__ = [
 
 Strategy = Literal["targeted", "random", "block", "mixed", "none"]
 
-# Neighbours further apart than this never share a token, as in the short-wave infrared of the 122-band list. OCI's
-# gap from 588 to 613 nm is narrower: a token of 613 nm alone could never be drawn together with as many bands.
+# Neighbours further apart than this never share a token, as in the short-wave infrared of the 122-band list.
+# OCI's gap from 588 to 613 nm is narrower: 613 nm alone in a token could never be drawn at random, as no
+# seven other tokens hold enough bands.
 MAX_GAP_NM = 60.0
 MAX_REDRAWS = 1000
 

@@ -38,8 +38,8 @@ class PreprocessConfig:
     """
 
     shape: bool = False
-    slope: bool = False
-    smoothing_nm: float = 0.0
+    slope: bool = True
+    smoothing_nm: float = 4.0
     spread: bool = False
 
     def __post_init__(self) -> None:
@@ -106,15 +106,26 @@ def local_line(
         Value of the line at the band, and its slope per `bandwidth_nm`; 0 where no visible neighbour has
         weight.
     """
-    offset = (wavelength[None, :] - wavelength[:, None]) / bandwidth_nm  # (at band, from band)
-    weight = torch.exp(-0.5 * offset.square()) * visible[:, None, :]  # (sample, at band, from band)
+    # Nearly all samples of a batch see the same bands, so the fit is one matrix per pattern of visible bands.
+    patterns, pattern = torch.unique(visible, dim=0, return_inverse=True)
+    operators = torch.stack(_line_operators(patterns, wavelength, bandwidth_nm))  # (line, pattern, at, from)
     values = torch.where(visible, values, 0.0)
-    s0, s1, s2 = (torch.einsum("saf,af->sa", weight, offset**power) for power in (0, 1, 2))
-    t0 = torch.einsum("saf,sf->sa", weight, values)
-    t1 = torch.einsum("saf,af,sf->sa", weight, offset, values)
+    if len(patterns) == 1:
+        level, slope = values @ operators[:, 0].mT
+    else:
+        level, slope = torch.einsum("lsaf,sf->lsa", operators[:, pattern], values)
+    return level, slope
+
+
+def _line_operators(visible: Tensor, wavelength: Tensor, bandwidth_nm: float) -> tuple[Tensor, Tensor]:
+    """Matrices (pattern, at band, from band) that turn values into the line's value and its slope."""
+    offset = (wavelength[None, :] - wavelength[:, None]) / bandwidth_nm  # (at band, from band)
+    weight = torch.exp(-0.5 * offset.square()) * visible[:, None, :]  # (pattern, at band, from band)
+    s0, s1, s2 = ((weight * offset**power).sum(dim=-1, keepdim=True) for power in (0, 1, 2))
+    safe = s0.clamp(min=MIN_WEIGHT)
     # A hundredth of a bandwidth squared keeps the slope finite where one neighbour is all there is.
-    spread = s2 - s1.square() / s0.clamp(min=MIN_WEIGHT)
-    slope = (t1 - s1 * t0 / s0.clamp(min=MIN_WEIGHT)) / (spread + 0.01 * s0).clamp(min=MIN_WEIGHT)
-    level = (t0 - slope * s1) / s0.clamp(min=MIN_WEIGHT)
+    spread = (s2 - s1.square() / safe + 0.01 * s0).clamp(min=MIN_WEIGHT)
+    slope = weight * (offset - s1 / safe) / spread
+    level = (weight - s1 * slope) / safe
     reached = s0 > MIN_WEIGHT
     return torch.where(reached, level, 0.0), torch.where(reached, slope, 0.0)

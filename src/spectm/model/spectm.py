@@ -37,7 +37,7 @@ class ObjectiveConfig:
     reconstruction: float = 1.0
     indices: float = 1.0
     temporal: float = 1.0
-    learned_weights: bool = False
+    learned_weights: bool = True
 
     def __post_init__(self) -> None:
         if min(self.reconstruction, self.indices, self.temporal) < 0 or not self.weights:
@@ -187,7 +187,7 @@ class SpectrumHead(nn.Module):
 
 
 def _mlp(n_inputs: int, width: int, n_outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(n_inputs, width), nn.GELU(approximate="tanh"), nn.Linear(width, n_outputs))
+    return nn.Sequential(nn.Linear(n_inputs, width), nn.GELU(), nn.Linear(width, n_outputs))
 
 
 def _huber(predicted: Tensor, target: Tensor, wanted: Tensor) -> LossTerm:

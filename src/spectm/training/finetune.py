@@ -177,6 +177,8 @@ def finetune(
     module = _copy(encoder, n_context=data.context.shape[1])
     _start_from_ridge(module, data, observed, groups, rows=np.flatnonzero(~validation))
     module.encoder.requires_grad_(config.encoder_rate > 0)
+    # Copied, as a column of a table may be read-only, which torch warns of.
+    observed, below = np.array(observed), np.array(below)
     labels = {"observed": torch.from_numpy(observed).float(), "below": torch.from_numpy(below)}
     learner = _Learner(data.tensors() | labels, validation, config.encoder_rate)
     meta = model_meta(settings, encoder.statistics) | {"n_context": data.context.shape[1], "seed": seed}

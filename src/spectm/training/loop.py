@@ -49,8 +49,8 @@ class LoopConfig:
         Steps between checkpoints; 0 writes one at the end only.
     """
 
-    steps: int = 300
-    batch_size: int = 128
+    steps: int = 200
+    batch_size: int = 64
     learning_rate: float = 2e-3
     warmup_share: float = 0.1
     weight_decay: float = 0.05

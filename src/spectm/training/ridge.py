@@ -89,7 +89,10 @@ def _best_penalty(columns: FloatArray, y: FloatArray, groups: npt.NDArray[Any]) 
 
 
 def _path(x: FloatArray, y: FloatArray, penalties: FloatArray) -> FloatArray:
-    """Coefficients for every penalty, shape (n_penalties, n_columns), by one decomposition."""
-    u, s, vt = np.linalg.svd(x, full_matrices=False)
-    shrunk = s / (s**2 + penalties[:, None]) * (u.T @ (y - y.mean()))  # (penalty, component)
-    return shrunk @ vt
+    """Coefficients for every penalty, shape (n_penalties, n_columns), by one decomposition among rows.
+
+    There are far fewer rows than columns, so ``x' (x x' + penalty)^-1 y`` is the cheap form.
+    """
+    squares, u = np.linalg.eigh(x @ x.T)
+    shrunk = (u.T @ (y - y.mean())) / (np.maximum(squares, 0.0) + penalties[:, None])  # (penalty, component)
+    return shrunk @ u.T @ x

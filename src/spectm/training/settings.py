@@ -61,25 +61,25 @@ class PretrainConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneConfig:
-    """Fine-tuning.
+    """Fine-tuning: a few small steps from the ridge regression that the head starts as.
 
     Parameters
     ----------
     loop : LoopConfig
-        Full batches for as long as the validation dates get better.
+        The head reads some 2,000 standardised features at once, so that a step of 2e-5 already moves an
+        estimate by about 0.04 in log10.
     validation_share : float
-        Share of the training dates kept for early stopping; 0 trains for all steps.
+        Share of the training dates kept for early stopping; 0 trains for all steps. With a hundred rows the
+        dates are worth more in training.
     encoder_rate : float
         Learning rate of the encoder as a share of the head's; 0 freezes it.
     """
 
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=60, batch_size=256, learning_rate=3e-3, validate_every=5, patience=4
-        )
+        default_factory=lambda: LoopConfig(steps=10, batch_size=64, learning_rate=2e-5, validate_every=5)
     )
-    validation_share: float = 0.2
-    encoder_rate: float = 0.3
+    validation_share: float = 0.0
+    encoder_rate: float = 1.0
 
     def __post_init__(self) -> None:
         _check_share("finetuning.validation_share", self.validation_share)

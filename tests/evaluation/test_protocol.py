@@ -1,0 +1,442 @@
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spectm.data.matchups import current_matchups
+from spectm.errors import ConfigError, LeakageError, SpectmError
+from spectm.evaluation import protocol
+from spectm.evaluation.audit import audit_labels, audit_spectra
+from spectm.evaluation.protocol import (
+    MODELS,
+    SPLITS,
+    EvaluationConfig,
+    blind_sources,
+    run_protocol,
+    scopes,
+    split_folds,
+    training_rows,
+)
+from spectm.evaluation.run import EvaluationSettings
+from spectm.training.pretrain import pretraining_data, untrained
+from tests.conftest import FIRST, Study
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+WHOLE_DATES = ("leave-date-out", "leave-date-out-strict", "forward")
+KEYS = ["task", "split", "model", "context", "seed"]
+
+
+def as_datetime(time: np.datetime64) -> datetime:
+    return time.astype("datetime64[us]").item()
+
+
+def moments(table: pd.DataFrame) -> list[datetime]:
+    columns = (table["sample_time"], table["overpass_time"])
+    return [stamp.tz_localize(None).to_pydatetime() for column in columns for stamp in column]
+
+
+def pixels(patches, row: int) -> set[tuple[float, ...]]:
+    """Valid pixels of one patch as tuples of numbers."""
+    grid = patches.Rrs[row].reshape(patches.n_bands, -1).T
+    return {tuple(pixel.tolist()) for pixel in grid if not np.isnan(pixel).any()}
+
+
+def scopes_of(study: Study, split: str, shuffles: int = 1):
+    return scopes(study.tasks, split, EvaluationConfig(splits=(split,), shuffles=shuffles))
+
+
+# What is asked for
+
+
+def test_names_are_those_of_the_issue() -> None:
+    assert set(MODELS) == {
+        *("mean", "climatology", "persistence", "best-index", "ridge", "pls", "svr", "extra-trees"),
+        *("gradient-boosting", "gp", "mlp", "spectm", "spectm-probe", "spectm-probe-hidden"),
+        *("spectm-random-init", "spectm-random-mask", "spectm-no-reconstruction", "spectm-no-indices"),
+        "spectm-no-temporal",
+    }
+    assert set(SPLITS) == {*WHOLE_DATES, "random-5", "leave-station-out"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": ("ridge", "rigde")}, "evaluation.models: 'rigde' is not one of mean, "),
+        ({"splits": ("loo",)}, "evaluation.splits: 'loo'"),
+        ({"tasks": ("now",)}, "evaluation.tasks: 'now' is not one of current, ahead"),
+        ({"contexts": ("lab",)}, "evaluation.contexts: 'lab' is not one of none, season"),
+        ({"seeds": 0}, "at least 1"),
+        ({"ablation_seeds": 0}, "at least 1"),
+        ({"shuffles": 0}, "at least 1"),
+        ({"workers": 0}, "at least 1"),
+    ],
+)
+def test_unknown_names_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EvaluationConfig(**change)
+
+
+# Scopes: what a pretraining may see
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_scopes_hold_every_fold_once(study: Study, split: str) -> None:
+    found = [
+        (task, fold.repeat, fold.name, fold.test.tolist())
+        for scope in scopes_of(study, split, 2)
+        for task, fold in scope.folds
+    ]
+    wanted = [
+        (name, fold.repeat, fold.name, fold.test.tolist())
+        for name, task in study.tasks.items()
+        for fold in split_folds(task, split, 2)
+    ]
+    assert sorted(found) == sorted(wanted)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_row_is_tested_once_by_a_split(study: Study, split: str) -> None:
+    for task in study.tasks.values():
+        tested = np.concatenate([fold.test for fold in split_folds(task, split, 1)])
+        rows = np.flatnonzero(task.dates >= "2024-07-08") if split == "forward" else np.arange(32)
+        np.testing.assert_array_equal(np.sort(tested), rows)
+
+
+def test_what_folds_share(study: Study) -> None:
+    """Blocks of neighbouring dates for both tasks; a station; a shuffle."""
+    date = [str(FIRST + 7 * week) for week in range(8)]
+    blocks = [date[0:2], date[2:4], date[4:6], date[6:7], date[7:8]]
+    for split in ("leave-date-out", "leave-date-out-strict"):
+        found = [sorted({fold.name for _, fold in scope.folds}) for scope in scopes_of(study, split)]
+        assert found == blocks
+    found = [sorted({fold.name for _, fold in scope.folds}) for scope in scopes_of(study, "forward")]
+    assert found == [[date[5]], [date[6]], [date[7]]]
+    stations = scopes_of(study, "leave-station-out")
+    assert [(scope.name, len(scope.folds)) for scope in stations] == [(name, 2) for name in "ABCD"]
+    shuffles = scopes_of(study, "random-5", 3)
+    assert [len(scope.folds) for scope in shuffles] == [10, 10, 10]
+    assert [{fold.repeat for _, fold in scope.folds} for scope in shuffles] == [{0}, {1}, {2}]
+
+
+def test_the_two_leave_date_out_splits_share_a_pretraining(study: Study) -> None:
+    """They test the same rows, so that it is blind to the same; asked for alone, each has its own."""
+    both = EvaluationConfig(splits=("forward", "leave-date-out-strict", "leave-date-out"))
+    shared = scopes(study.tasks, "leave-date-out", both)
+    alone = scopes_of(study, "leave-date-out")
+    for one, two in zip(shared, alone, strict=True):
+        assert len(one.folds) == 2 * len(two.folds)
+        assert {fold.split for _, fold in one.folds} == {"leave-date-out", "leave-date-out-strict"}
+        np.testing.assert_array_equal(np.unique(one.test_times), np.unique(two.test_times))
+        np.testing.assert_array_equal(one.test_patches, two.test_patches)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_pretraining_is_blind_to_every_fold_that_shares_it(study: Study, split: str) -> None:
+    """One spectrum at a time, against every test row of the scope, with the clock of the standard library."""
+    sources = (study.patches, *study.unlabelled)
+    buffer = timedelta(hours=60)
+    n_left_out = 0
+    for scope in scopes_of(study, split):
+        tested = pd.concat([study.tasks[task].rows.iloc[fold.test] for task, fold in scope.folds])
+        times = sorted(set(moments(tested)))
+        secret = set().union(*(pixels(study.patches, row) for row in tested["patch"]))
+        for source, found in zip(sources, blind_sources(study.patches, study.unlabelled, scope), strict=True):
+            keep = []
+            for row in range(source.n_samples):
+                time = as_datetime(source.time[row])
+                allowed = pixels(source, row).isdisjoint(secret)
+                if split in WHOLE_DATES:
+                    allowed &= all(abs(time - other) > buffer for other in times)
+                if split == "forward":
+                    allowed &= time < times[0]
+                if split == "leave-station-out":
+                    allowed &= source.station[row] != scope.name
+                if allowed:
+                    keep.append(row)
+            n_left_out += source.n_samples - len(keep)
+            np.testing.assert_array_equal(found.Rrs, source.Rrs[keep])
+            np.testing.assert_array_equal(found.time, source.time[keep])
+            np.testing.assert_array_equal(found.station, source.station[keep])
+    assert n_left_out > 0
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_audit_agrees(study: Study, split: str) -> None:
+    for scope in scopes_of(study, split, 2):
+        sources = blind_sources(study.patches, study.unlabelled, scope)
+        test = study.patches.select(scope.test_patches)
+        audit_spectra(sources, test, scope.test_times, split, purpose="pretraining")
+        for task, fold in scope.folds:
+            for context in ("none", "season", "season+lab"):
+                rows = training_rows(study.tasks[task], fold, context)
+                audit_labels(study.tasks[task], fold, rows, context)
+
+
+def test_neighbours_lose_the_pixel_that_they_share(study: Study) -> None:
+    """Leaving station C out costs D its patches, which hold a pixel of C's, and the pixel file that pixel."""
+    scope = scopes_of(study, "leave-station-out")[2]
+    patches, pixel_file = blind_sources(study.patches, study.unlabelled, scope)
+    assert scope.name == "C"
+    assert set(patches.station) == {"A", "B"}
+    secret = {bytes(study.patches.Rrs[row, :, 2, 2]) for row in scope.test_patches}
+    assert secret.isdisjoint({bytes(pixel) for pixel in pixel_file.Rrs[:, :, 0, 0]})
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_test_spectra_do_not_move_the_normalisation(study: Study, tiny_settings, split: str) -> None:
+    """Tested pixels, wherever they occur, are made brighter."""
+    scope = scopes_of(study, split)[-1]
+    secret = set().union(*(pixels(study.patches, row) for row in scope.test_patches))
+
+    def brighter(source):
+        Rrs = source.Rrs.copy()
+        for row, y, x in zip(*np.nonzero(source.valid), strict=True):
+            if tuple(Rrs[row, :, y, x].tolist()) in secret:
+                Rrs[row, :, y, x] *= 50
+        return replace(source, Rrs=Rrs)
+
+    before, after = (
+        untrained(
+            pretraining_data(blind_sources(patches, unlabelled, scope)), tiny_settings, seed=0
+        ).encoder.statistics
+        for patches, unlabelled in (
+            (study.patches, study.unlabelled),
+            (brighter(study.patches), [brighter(source) for source in study.unlabelled]),
+        )
+    )
+    np.testing.assert_array_equal(before.centre, after.centre)
+    np.testing.assert_array_equal(before.scale, after.scale)
+
+
+# Training rows
+
+
+@pytest.mark.parametrize("name", ["current", "ahead"])
+@pytest.mark.parametrize("split", SPLITS)
+def test_training_rows_of_each_context(study: Study, split: str, name: str) -> None:
+    task = study.tasks[name]
+    shorter = 0
+    for fold in split_folds(task, split, 1):
+        for context in ("none", "season"):
+            np.testing.assert_array_equal(training_rows(task, fold, context), fold.train)
+        tested_dates = {task.rows["date"][row] for row in fold.test}
+        tested_samples = {task.rows["sample_id"][row] for row in fold.test}
+        wanted = [
+            row
+            for row in fold.train
+            if not (
+                task.last["last_date"][row] in tested_dates
+                if split in WHOLE_DATES
+                else task.last["last_sample_id"][row] in tested_samples
+            )
+        ]
+        np.testing.assert_array_equal(training_rows(task, fold, "season+lab"), wanted)
+        shorter += len(fold.train) - len(wanted)
+    # Forward never trains on what came after the test, and a station's last value is its own.
+    assert (shorter > 0) is (split not in ("forward", "leave-station-out"))
+
+
+# The whole protocol
+
+
+def run(study: Study, settings: EvaluationSettings, **changes):
+    config = replace(settings.evaluation, **changes)
+    return run_protocol(study.patches, study.labels, study.unlabelled, settings, config, progress=False)
+
+
+def assert_each_row_predicted_once(tasks, predictions: pd.DataFrame) -> None:
+    for key, group in predictions.groupby([*KEYS, "repeat"]):
+        task = tasks[key[0]]
+        rows = np.flatnonzero(task.dates >= "2024-07-08") if key[1] == "forward" else np.arange(32)
+        assert sorted(group["row"]) == rows.tolist(), key
+        if key[1] in WHOLE_DATES:
+            assert (group["fold"] == task.dates[group["row"]]).all()
+        if key[1] == "leave-station-out":
+            assert (group["fold"] == task.rows["station"].iloc[group["row"]].to_numpy()).all()
+    assert np.isfinite(predictions[["mean", "spread"]]).all(axis=None)
+    assert (predictions["spread"] > 0).all()
+
+
+def test_a_small_run(study: Study, tiny_settings: EvaluationSettings) -> None:
+    tasks, predictions, curves = run(
+        study,
+        tiny_settings,
+        tasks=("current",),
+        splits=("leave-date-out", "forward"),
+        models=("mean", "climatology", "ridge", "spectm", "spectm-random-init"),
+        contexts=("season",),
+    )
+    assert list(tasks) == ["current"]
+    assert_each_row_predicted_once(tasks, predictions)
+    found = set(predictions[["split", "model", "context"]].itertuples(index=False, name=None))
+    of_split = {("mean", "none"), ("climatology", "season"), ("ridge", "season"), ("spectm", "season")}
+    assert found == {(split, *pair) for split in ("leave-date-out", "forward") for pair in of_split} | {
+        ("leave-date-out", "spectm-random-init", "none")
+    }
+    task = tasks["current"]
+    of = predictions.set_index(["split", "model", "context"]).sort_index()
+    climatology = of.loc[("leave-date-out", "climatology", "season")].sort_values("row")
+    np.testing.assert_allclose(climatology["mean"], task.climatology)
+    for _, line in of.loc[("leave-date-out", "mean", "none")].iterrows():
+        # Samples of other weeks lie at least a week away, so that only the date itself is left out.
+        assert line["mean"] == pytest.approx(task.y[task.dates != line["fold"]].mean())
+    for _, line in of.loc[("forward", "mean", "none")].iterrows():
+        assert line["mean"] == pytest.approx(task.y[task.dates < line["fold"]].mean())
+    assert set(curves["model"]) == {"spectm"}  # nothing was pretrained for the other
+    scope_names = {
+        "leave-date-out": [f"block {i}" for i in range(5)],
+        "forward": [f"block {i}" for i in (2, 3, 4)],
+    }
+    for split, names in scope_names.items():
+        assert sorted(set(curves.loc[curves["split"] == split, "scope"])) == names
+    assert curves["step"].max() == 2
+    assert {"loss", "validation", "learning_rate", "reconstruction", "indices", "temporal"} <= set(curves)
+
+
+def test_references_run_in_their_own_context_alone(study: Study, tiny_settings) -> None:
+    models = ("mean", "climatology", "persistence", "pls")
+    tasks, predictions, curves = run(
+        study, tiny_settings, splits=("leave-station-out",), models=models, contexts=("season",)
+    )
+    assert_each_row_predicted_once(tasks, predictions)
+    assert set(predictions[["model", "context"]].itertuples(index=False, name=None)) == {
+        ("mean", "none"),
+        ("climatology", "season"),
+        ("persistence", "season+lab"),
+        ("pls", "season"),
+    }
+    assert curves.empty
+
+
+def test_a_test_date_can_be_anything(study: Study, tiny_settings, monkeypatch) -> None:
+    """Labels and spectra of one date are replaced: its own predictions without spectrum stay as they were."""
+    options = {"splits": ("leave-date-out",), "models": ("mean", "ridge"), "contexts": ("none",)}
+    _, before, _ = run(study, tiny_settings, tasks=("current",), **options)
+    table = study.labels.table.copy()
+    date = "2024-06-24"
+    table.loc[table["date"] == date, "microcystin"] = 500.0
+    changed = replace(study, labels=replace(study.labels, table=table))
+    _, after, _ = run(changed, tiny_settings, tasks=("current",), **options)
+    same = before["fold"] == date
+    np.testing.assert_array_equal(before.loc[same, "mean"], after.loc[same, "mean"])
+    assert (before.loc[~same, "mean"] != after.loc[~same, "mean"]).all()
+
+
+# Injected leaks
+
+
+def everything(patches, unlabelled, scope):
+    return [patches, *unlabelled]
+
+
+def all_but_the_pixel_file(patches, unlabelled, scope):
+    return [*blind_sources(patches, (), scope), *unlabelled]
+
+
+LEAKY_SPECTRA = [
+    (everything, "spectm", "leave-date-out"),
+    (everything, "spectm-random-init", "leave-date-out"),  # not pretrained, but normalised
+    (everything, "spectm-probe", "random-5"),
+    (everything, "spectm", "forward"),
+    (all_but_the_pixel_file, "spectm", "leave-date-out"),
+    (all_but_the_pixel_file, "spectm", "leave-station-out"),
+]
+
+
+@pytest.mark.parametrize(("leaky", "model", "split"), LEAKY_SPECTRA)
+def test_leaky_sources_stop_the_run(study, tiny_settings, monkeypatch, leaky, model: str, split: str) -> None:
+    monkeypatch.setattr(protocol, "blind_sources", leaky)
+    with pytest.raises(LeakageError, match="would enter pretraining and normalisation"):
+        run(study, tiny_settings, splits=(split,), models=(model,), contexts=("none",))
+
+
+@pytest.mark.parametrize("model", ["mean", "ridge", "spectm-probe"])
+def test_leaky_rows_stop_the_run(study, tiny_settings, monkeypatch, model: str) -> None:
+    monkeypatch.setattr(protocol, "training_rows", lambda task, fold, context: np.arange(len(task.rows)))
+    with pytest.raises(LeakageError, match="a training target"):
+        run(study, tiny_settings, splits=("random-5",), models=(model,), contexts=("none",))
+
+
+def test_leaky_last_values_stop_the_run(study, tiny_settings, monkeypatch) -> None:
+    monkeypatch.setattr(protocol, "training_rows", lambda task, fold, context: fold.train)
+    options = {"splits": ("leave-date-out",), "models": ("ridge",), "tasks": ("current",)}
+    run(study, tiny_settings, **options, contexts=("season",))
+    with pytest.raises(LeakageError, match="last value"):
+        run(study, tiny_settings, **options, contexts=("season+lab",))
+
+
+def test_a_target_among_its_inputs_stops_the_run(study, tiny_settings, monkeypatch) -> None:
+    """The last value before the overpass, which the protocol warns of: often the target itself."""
+
+    def own_value(rows, surface_table):
+        last = study.tasks["current"].last.copy()
+        last["last_sample_id"], last["last_date"] = rows["sample_id"], rows["date"]
+        return last
+
+    monkeypatch.setattr("spectm.evaluation.task.last_values", own_value)
+    with pytest.raises(LeakageError, match="its own last laboratory value"):
+        run(study, tiny_settings, tasks=("current",), models=("mean",), splits=("random-5",))
+
+
+def test_nothing_to_learn_from_says_so(study: Study, tiny_settings) -> None:
+    """Without other spectra, the random split leaves a single empty patch to pretrain on."""
+    alone = replace(study, unlabelled=())
+    with pytest.raises(SpectmError, match="valid pixel"):
+        run(alone, tiny_settings, splits=("random-5",), models=("spectm",), contexts=("none",))
+
+
+# All of it, slowly
+
+
+@pytest.mark.slow
+def test_a_whole_run(study: Study, tiny_settings: EvaluationSettings) -> None:
+    tasks, predictions, _ = run(
+        study,
+        tiny_settings,
+        models=("mean", "climatology", "ridge", "spectm", "spectm-probe", "spectm-random-init"),
+        contexts=("none", "season"),
+        seeds=2,
+        shuffles=2,
+        workers=2,
+    )
+    assert_each_row_predicted_once(tasks, predictions)
+    found = predictions.groupby(["task", "split", "model", "context"])["seed"].unique().map(set)
+    repeats = predictions.groupby("split")["repeat"].nunique().to_dict()
+    assert repeats == {split: 2 if split == "random-5" else 1 for split in SPLITS}
+    for task in ("current", "ahead"):
+        for split in SPLITS:
+            seeds = {0} if split == "random-5" else {0, 1}
+            for model in ("spectm", "spectm-probe"):
+                assert found.loc[(task, split, model, "none")] == seeds
+                seasonal = (task, split, model, "season") in found.index
+                assert seasonal is (split != "random-5")
+            for context in ("none", "season"):
+                assert found.loc[(task, split, "ridge", context)] == {0}
+            assert found.loc[(task, split, "mean", "none")] == {0}
+            assert found.loc[(task, split, "climatology", "season")] == {0}
+            assert ((task, split, "spectm-random-init", "none") in found.index) is (split == "leave-date-out")
+        assert found.loc[(task, "leave-date-out", "spectm-random-init", "none")] == {0}
+    # Two references, ridge and two models in two contexts, those not where rows are shuffled; random-init.
+    assert len(found) == 2 * (5 * (2 + 2) + 4 * 4 + 2 + 1)
+
+
+@pytest.mark.slow
+def test_workers_do_not_matter(study: Study, tiny_settings: EvaluationSettings) -> None:
+    options = {"models": ("ridge", "spectm", "spectm-random-mask"), "contexts": ("season",)}
+    options["splits"] = ("leave-date-out", "random-5")
+    _, *one = run(study, tiny_settings, **options, workers=1)
+    _, *two = run(study, tiny_settings, **options, workers=2)
+    for table, other in zip(one, two, strict=True):
+        pd.testing.assert_frame_equal(table, other, check_exact=True)
+
+
+def test_rows_are_pairs_of_the_record(study: Study) -> None:
+    """The miniature is what it says: 32 rows of 8 dates, of either task."""
+    for name, hours in (("current", -3.5), ("ahead", 188.5)):
+        task = study.tasks[name]
+        assert task.rows["hours_apart"].median() == pytest.approx(hours, abs=0.05)
+        assert (len(task.rows), np.unique(task.dates).size) == (32, 8)
+    assert len(current_matchups(study.patches, study.labels)) == 32
