@@ -1,5 +1,5 @@
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ OTHER = Settings(
     masking=MaskingConfig(strategy="mixed", guard_nm=5.0, mask_share=0.5, bands_per_token=2),
     preprocess=PreprocessConfig(shape=True, slope=False, smoothing_nm=7.5, spread=True),
     encoder=EncoderConfig(width=48, depth=3, heads=6, mlp_ratio=3.0),
-    objective=ObjectiveConfig(reconstruction=0.5, indices=0.25, temporal=0.0, learned_weights=True),
+    objective=ObjectiveConfig(reconstruction=0.5, indices=0.25, temporal=0.0, learned_weights=False),
     pretraining=PretrainConfig(loop=LOOP, validation_share=0.3),
     finetuning=FinetuneConfig(loop=LOOP, validation_share=0.25, encoder_rate=0.0),
 )
@@ -198,3 +198,10 @@ def test_windows_come_from_a_name_or_from_ranges() -> None:
     for text in ("615", "615-640-660", "a-b", "615:640"):
         with pytest.raises(ConfigError, match=f"a window is a range in nm such as '615-640'; found '{text}'"):
             WindowsConfig(ranges=(text,)).window_set()
+
+
+def test_an_override_keeps_the_rest_of_its_section() -> None:
+    """`finetuning.loop` has defaults of its own, which are not those of LoopConfig."""
+    changed = read_settings(Settings, None, ["finetuning.loop.steps=5"]).finetuning.loop
+    assert changed == replace(FinetuneConfig().loop, steps=5)
+    assert changed.learning_rate != LoopConfig().learning_rate

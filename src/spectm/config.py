@@ -51,8 +51,13 @@ def read_settings(kind: type[T], path: Path | None, overrides: Sequence[str] = (
     return from_mapping(kind, values, where=str(path) if path else "settings")
 
 
-def from_mapping(kind: type[T], values: Mapping[str, Any], *, where: str = "settings") -> T:
+def from_mapping(
+    kind: type[T], values: Mapping[str, Any], *, where: str = "settings", base: T | None = None
+) -> T:
     """A dataclass from plain values, checked key by key and type by type.
+
+    What is not given is taken from `base`, else from the defaults of `kind`: a section may have other
+    defaults than its class, as ``finetuning.loop`` has.
 
     Raises
     ------
@@ -66,7 +71,12 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], *, where: str = "sett
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
             raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
-    return kind(**{key: _checked(hints[key], value, f"{where}: {key}") for key, value in values.items()})
+    start = kind() if base is None else base
+    checked = {
+        key: _checked(hints[key], value, f"{where}: {key}", getattr(start, key))
+        for key, value in values.items()
+    }
+    return dataclasses.replace(start, **checked)  # type: ignore[type-var]
 
 
 def to_toml(settings: Any) -> str:
@@ -97,7 +107,7 @@ def _toml_value(text: str) -> Any:
         return text
 
 
-def _checked(hint: Any, value: Any, where: str) -> Any:
+def _checked(hint: Any, value: Any, where: str, default: Any = None) -> Any:
     """`value` as the type `hint`, or an error that names both."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
@@ -118,7 +128,7 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where}: wanted a section; found {value!r}")
-        return from_mapping(cast("type[Any]", hint), value, where=where)
+        return from_mapping(cast("type[Any]", hint), value, where=where, base=default)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
