@@ -38,23 +38,23 @@ demo: data-present setup
 	$(BIN)/spectm pretrain --patches $(PATCHES) --patches $(DATA)/pace_pixels.nc --out runs/demo/pretrained
 	$(BIN)/spectm finetune --pretrained runs/demo/pretrained --patches $(PATCHES) --labels $(DATA)/glerl --out runs/demo/current
 	$(BIN)/spectm predict --model runs/demo/current --patches $(PATCHES) --out runs/demo/estimates.csv
-	$(EVALUATE) --out runs/demo/evaluation --quick --models mean,climatology,persistence,best-index,ridge,pls,svr,spectm,spectm-probe
+	$(EVALUATE) --out runs/demo/evaluation --quick --models mean,climatology,persistence,ridge,pls,svr,spectm,spectm-probe
 	@echo
 	@echo "Read runs/demo/evaluation/report.html. Also written: runs/demo/pretrained and runs/demo/current (models),"
 	@echo "runs/demo/estimates.csv (an estimate for every patch; those of labelled dates were learned from)."
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-all: setup
-	$(BIN)/python -m pytest -m "not network and not gpu"
+	$(BIN)/python -m pytest -n 2 -m "not network and not gpu"
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 bench: setup
 	$(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY))

@@ -159,7 +159,28 @@ def test_predict_on_other_bands(regressor: Path, study: Study, tmp_path: Path, f
     assert not out.exists()
     call(*words, "--resample")
     call("predict", "--model", regressor, "--patches", study.patches_file, "--out", tmp_path / "same.csv")
-    pd.testing.assert_frame_equal(pd.read_csv(out), pd.read_csv(tmp_path / "same.csv"), rtol=1e-4)
+    resampled, same = pd.read_csv(out), pd.read_csv(tmp_path / "same.csv")
+    estimated = resampled["microcystin_ug_per_l"].notna()
+    assert (resampled["note"][estimated] == "resampled").all()
+    pd.testing.assert_frame_equal(resampled.drop(columns="note"), same.drop(columns="note"), rtol=1e-4)
+
+
+def test_predict_does_not_extrapolate_to_the_models_bands(
+    regressor: Path, study: Study, tmp_path, fails
+) -> None:
+    short = other_bands(study.patches, study.patches.wavelength[3:])
+    write_patches(short, tmp_path / "short.nc")
+    words = ("--patches", tmp_path / "short.nc", "--out", tmp_path / "x.csv", "--resample")
+    assert "resampled to the model's 400 nm" in fails("predict", "--model", regressor, *words)
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_finetune_refuses_settings_of_the_pretrained_model(
+    pretrained: Path, study: Study, tmp_path, fails
+) -> None:
+    data = ("--patches", study.patches_file, "--labels", study.labels_file, "--out", tmp_path / "x")
+    message = fails("finetune", "--pretrained", pretrained, *data, "--set", "encoder.width=128", *CPU)
+    assert "encoder is part of the pretrained model" in message
 
 
 def test_predict_wants_no_context(pretrained: Path, study: Study, tmp_path: Path, fails) -> None:

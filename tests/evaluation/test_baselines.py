@@ -153,7 +153,7 @@ def test_ridge_is_that_of_scikit_learn_with_the_penalty_of_grouped_folds(task):
     grouped, by_row = (search(group_folds(groups, 5)) for groups in (task.dates[TRAIN], TRAIN))
     assert grouped.best_params_["ridge__alpha"] > 10 * by_row.best_params_["ridge__alpha"]
     model = make_baseline("ridge", "none", 0).fit(task, TRAIN)
-    assert model.learner_.penalty_ == pytest.approx(grouped.best_params_["ridge__alpha"])
+    assert model.learner_.model_.penalty_ == pytest.approx(grouped.best_params_["ridge__alpha"])
     np.testing.assert_allclose(model.predict(task, TEST)[0], grouped.predict(bands[TEST]), rtol=1e-6)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import spectm
+from spectm import files
 from spectm.errors import CheckpointError, SpectmError
 from spectm.training import checkpoint as module
 from spectm.training.checkpoint import (
@@ -113,7 +114,7 @@ def test_a_broken_write_leaves_the_old_one_whole(
     folder = written(tmp_path)
     names = {path.name for path in folder.iterdir()}
     n_calls = 0
-    target, name = (module.os, "fsync") if stage == "write" else (Path, "replace")
+    target, name = (files.os, "fsync") if stage == "write" else (Path, "replace")
     working = getattr(target, name)
 
     def failing(*arguments: Any) -> Any:

@@ -10,13 +10,14 @@ from spectm.data.labels import read_labels
 from spectm.evaluation.protocol import MODELS
 from spectm.evaluation.run import EvaluationSettings, evaluate
 from spectm.evaluation.summary import results_page
+from spectm.files import replacing
 from spectm.training.settings import PretrainConfig
 
 __all__ = ["add_arguments", "run"]
 
 # What `--quick` changes: enough to see that everything runs and where the numbers lie.
 QUICK: dict[str, Any] = {"splits": ("leave-date-out",), "seeds": 1, "guards_nm": (0.0,)}
-QUICK_STEPS = 100
+QUICK_STEPS = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,14 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="more spectra to pretrain on; may be repeated",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--quick", action="store_true", help="leave-date-out, one seed, half the pretraining")
+    parser.add_argument("--quick", action="store_true", help="leave-date-out, one seed, a third of the pretraining")
     parser.add_argument("--models", metavar="NAME,...", help="only these models")
     parser.add_argument("--results", type=Path, metavar="FILE", help="also write the tables as Markdown")
     add_settings(parser)
 
 
 def shortened(pretraining: PretrainConfig) -> PretrainConfig:
-    """The pretraining of ``--quick``: no more than a hundred steps."""
+    """The pretraining of ``--quick``: no more than sixty steps."""
     steps = min(pretraining.loop.steps, QUICK_STEPS)
     return replace(pretraining, loop=replace(pretraining.loop, steps=steps))
 
@@ -72,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     provenance = {"files": files, "labels": args.labels.name, "labels_summary": labels.summary()}
     written = evaluate(patches, labels, unlabelled, settings, args.out, provenance=provenance)
     if args.results:
-        args.results.parent.mkdir(parents=True, exist_ok=True)
-        args.results.write_text(results_page(args.out), encoding="utf-8")
+        with replacing(args.results) as unfinished:
+            unfinished.write_text(results_page(args.out), encoding="utf-8")
         written.append(args.results)
     print("wrote " + "\n      ".join(str(path) for path in written))
     return 0

@@ -17,7 +17,7 @@ from spectm.cli.options import (
 from spectm.data.context import CONTEXTS
 from spectm.data.labels import read_labels
 from spectm.data.matchups import TASKS
-from spectm.errors import TrainingError
+from spectm.errors import ConfigError, TrainingError
 from spectm.evaluation.task import build_task
 from spectm.training.checkpoint import check_bands, read_checkpoint
 from spectm.training.finetune import RegressionData, finetune
@@ -60,8 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and say what was made."""
     checkpoint = read_checkpoint(args.pretrained, kind="pretrained")
-    # The model is what it was pretrained as; of the settings given now, those of fine-tuning count.
-    settings = replace(model_parts(checkpoint)[0], finetuning=settings_from(args, Settings).finetuning)
+    settings = _settings(args, model_parts(checkpoint)[0])
     (patches,), provenance = read_sources([args.patches])
     check_bands(checkpoint, patches.wavelength)
     labels = read_labels(args.labels)
@@ -110,3 +109,16 @@ def run(args: argparse.Namespace) -> int:
     if fabric.is_global_zero:
         print(f"wrote {args.out}")
     return 0
+
+
+def _settings(args: argparse.Namespace, pretrained: Settings) -> Settings:
+    """The model is what it was pretrained as; of the settings given now, those of fine-tuning count."""
+    given = settings_from(args, Settings)
+    for section in ("windows", "masking", "preprocess", "encoder", "objective"):
+        asked, known = getattr(given, section), getattr(pretrained, section)
+        if asked not in (known, getattr(Settings(), section)):
+            raise ConfigError(
+                f"{section} is part of the pretrained model and can't be changed now: {args.pretrained} has "
+                f"{known}, asked for {asked}; pretrain again with these settings"
+            )
+    return replace(pretrained, finetuning=given.finetuning)

@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from spectm.config import read_settings, to_toml
 from spectm.data.patches import Patches, read_patches
 from spectm.errors import ConfigError
+from spectm.files import replacing
 from spectm.training.settings import Settings
 
 T = TypeVar("T", bound=Settings)
@@ -37,7 +38,8 @@ def settings_from(args: argparse.Namespace, kind: type[T]) -> T:
 def keep_settings(settings: Settings, folder: Path) -> None:
     """Write the settings beside what was made with them."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "settings.toml").write_text(to_toml(settings), encoding="utf-8")
+    with replacing(folder / "settings.toml") as unfinished:
+        unfinished.write_text(to_toml(settings), encoding="utf-8")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             "longitude": patches.longitude,
             "microcystin_ug_per_l": np.where(valid, 10**mean, np.nan),
             "spread_log10": np.where(valid, spread, np.nan),
-            "note": np.where(valid, "", "no valid pixel"),
+            "note": np.where(valid, "resampled" if args.resample else "", "no valid pixel"),
         }
     )
     write_table(table, args.out)
@@ -67,4 +67,10 @@ def _on_bands_of(checkpoint: Checkpoint, patches: Patches) -> Patches:
     target = np.array(checkpoint.meta["wavelength_nm"])
     by_band_last = np.moveaxis(patches.Rrs, 1, -1)
     resampled = np.moveaxis(resample(by_band_last, patches.wavelength, target), -1, 1)
+    if (beyond := ~np.isfinite(resampled).any(axis=(0, 2, 3))).any():
+        raise CheckpointError(
+            f"{patches.source}: bands from {patches.wavelength[0]:g} to {patches.wavelength[-1]:g} nm can't "
+            f"be resampled to the model's {target[beyond][0]:g} nm: nothing is extrapolated. Train a model "
+            "on these bands"
+        )
     return replace(patches, Rrs=resampled.astype(np.float32), wavelength=target)

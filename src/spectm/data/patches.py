@@ -15,6 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spectm.errors import PatchError
+from spectm.files import replacing
 
 __all__ = ["Patches", "partners", "read_patches", "write_patches"]
 
@@ -199,13 +200,8 @@ def write_patches(patches: Patches, path: Path) -> None:
         "time": {"units": f"{unit} since 1970-01-01", "dtype": "int64"},
         "Rrs": {"zlib": True},
     }
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
+    with replacing(Path(path)) as unfinished:
         dataset.to_netcdf(unfinished, engine="h5netcdf", encoding=encoding)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def partners(patches: Patches, *, lead_days: float = 8.0, tolerance_days: float = 3.0) -> IntArray:

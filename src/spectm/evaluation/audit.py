@@ -149,11 +149,13 @@ def audit_spectra(
 
 
 def pixel_keys(patches: Patches) -> list[set[bytes]]:
-    """The distinct valid pixels of each patch, as bytes that can be compared."""
+    """The distinct pixels of each patch that hold any number, as bytes that can be compared."""
     pixels = np.moveaxis(patches.Rrs, 1, -1)  # (sample, y, x, band)
+    pixels = np.where(np.isnan(pixels), np.float32(np.nan), pixels)  # one bit pattern for all that is missing
+    held: npt.NDArray[np.bool_] = np.logical_or.reduce(np.isfinite(pixels), axis=-1)
     return [
-        {np.ascontiguousarray(pixel).tobytes() for pixel in of_sample[valid]}
-        for of_sample, valid in zip(pixels, patches.valid, strict=True)
+        {np.ascontiguousarray(pixel).tobytes() for pixel in of_sample[some]}
+        for of_sample, some in zip(pixels, held, strict=True)
     ]
 
 

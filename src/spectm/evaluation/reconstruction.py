@@ -49,7 +49,7 @@ class HeldOut:
     observed : ndarray, shape (n, n_bands)
         Mean spectrum of each patch, sr^-1.
     inferred : dict of ndarray, shape (n, n_bands)
-        By method; NaN outside the hidden bands, and where a method does not apply.
+        By method; NaN outside the windows, and where a method does not apply.
     """
 
     guard_nm: float

@@ -17,6 +17,7 @@ from spectm.evaluation.report_tables import Table
 from spectm.evaluation.results import ENSEMBLE
 from spectm.evaluation.run_folder import HEADLINE, RunFolder, read_run_folder
 from spectm.evaluation.scores import THRESHOLDS
+from spectm.files import replacing
 
 __all__ = ["write_report"]
 
@@ -48,12 +49,9 @@ def write_report(folder: Path) -> Path:
     )
     environment.filters["typeset"] = typeset
     page = environment.from_string(source.read_text(encoding="utf-8")).render(_contents(run))
-    path, unfinished = folder / "report.html", folder / ".report.html.unfinished"
-    try:
+    path = folder / "report.html"
+    with replacing(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 

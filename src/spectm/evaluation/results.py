@@ -11,6 +11,7 @@ from spectm.data.splits import FIRST_FORWARD_DATE, row_times
 from spectm.errors import ScoreError
 from spectm.evaluation.scores import Prediction, mean_columns, score_columns
 from spectm.evaluation.task import Task
+from spectm.files import replacing
 
 __all__ = ["ENSEMBLE", "prediction_table", "score_table", "with_ensemble", "write_table"]
 
@@ -155,10 +156,5 @@ def prediction_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.Da
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a CSV under a temporary name, then rename; six significant digits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
+    with replacing(path) as unfinished:
         table.to_csv(unfinished, index=False, float_format="%.6g")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

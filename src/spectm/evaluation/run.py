@@ -32,6 +32,7 @@ from spectm.evaluation.results import (
 )
 from spectm.evaluation.scores import Prediction, paired_difference
 from spectm.evaluation.task import Task
+from spectm.files import replacing
 from spectm.model.masking import mask_summary
 from spectm.training.pretrain import layout_for, pretraining_data, untrained
 from spectm.training.settings import Settings
@@ -95,7 +96,8 @@ def evaluate(
     for name in {"reconstruction.csv", "reconstruction_examples.csv", "curves.csv"} - tables.keys():
         (out / name).unlink(missing_ok=True)  # of an older run, which the report would mix with this one
     run = _run_record(tasks, patches, settings, provenance, seconds=time.monotonic() - started)
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    with replacing(out / "run.json") as unfinished:
+        unfinished.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     return [*(out / name for name in tables), out / "run.json", write_report(out)]
 
 

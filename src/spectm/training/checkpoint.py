@@ -6,7 +6,6 @@ always holds either the old model or the new one.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from torch import Tensor
 
 import spectm
 from spectm.errors import CheckpointError
+from spectm.files import replacing
 from spectm.training.loop import TrainingState
 
 __all__ = [
@@ -109,7 +109,8 @@ def write_checkpoint(
         **meta,
     }
     text = json.dumps(header, indent=1, allow_nan=False) + "\n"
-    _replace(folder / "checkpoint.json", text.encode())
+    with replacing(folder / "checkpoint.json") as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     for stale in [*folder.glob("weights-*.safetensors"), *folder.glob("training-state-*.pt")]:
         if stale.name not in files.values():
             stale.unlink()
@@ -235,7 +236,8 @@ def _header(folder: Path) -> dict[str, Any]:
 def _put(folder: Path, stem: str, suffix: str, data: bytes) -> str:
     """Write under a name made from the content; that name."""
     name = f"{stem}-{hashlib.sha256(data).hexdigest()[:16]}{suffix}"
-    _replace(folder / name, data)
+    with replacing(folder / name) as unfinished:
+        unfinished.write_bytes(data)
     return name
 
 
@@ -252,16 +254,3 @@ def _get(folder: Path, name: str) -> bytes:
             f"{path} is damaged: its content does not match its name; copy it again or train again"
         )
     return data
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write under a temporary name, then rename."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
