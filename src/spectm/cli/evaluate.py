@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="more spectra to pretrain on; may be repeated",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--quick", action="store_true", help="leave-date-out, one seed, a third of the pretraining")
+    parser.add_argument("--quick", action="store_true", help="leave-date-out, one seed, short pretraining")
     parser.add_argument("--models", metavar="NAME,...", help="only these models")
     parser.add_argument("--results", type=Path, metavar="FILE", help="also write the tables as Markdown")
     add_settings(parser)
