@@ -7,7 +7,7 @@ always holds either the old model or the new one.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 import spectm
 from spectm.errors import CheckpointError
 from spectm.files import replacing
-from spectm.training.loop import TrainingState
+from spectm.training.loop import Learner, LoopConfig, TrainingState, train
 
 __all__ = [
     "FORMAT_VERSION",
@@ -32,7 +33,7 @@ __all__ = [
     "check_bands",
     "read_checkpoint",
     "read_training_state",
-    "resumed_state",
+    "train_in_folder",
     "write_checkpoint",
 ]
 
@@ -154,6 +155,62 @@ def read_training_state(folder: Path) -> dict[str, Any]:
     data = BytesIO(_get(folder, files["training_state"]))
     state: dict[str, Any] = torch.load(data, weights_only=True, map_location="cpu")
     return state
+
+
+def train_in_folder(
+    fabric: Fabric,
+    module: nn.Module,
+    learner: Learner,
+    config: LoopConfig,
+    *,
+    seed: int,
+    kind: str,
+    meta: Mapping[str, Any],
+    folder: Path | None,
+    resume: bool,
+    progress: str | None,
+    prefix: str = "",
+) -> TrainingState:
+    """Train with checkpoints and ``metrics.jsonl`` in a folder; without a folder nothing is written.
+
+    Parameters
+    ----------
+    fabric, module, learner, config, progress
+        As `spectm.training.loop.train` takes them.
+    seed : int
+        Of the generator of batches and masks.
+    kind, meta
+        As `write_checkpoint` takes them.
+    folder : Path or None
+        Made where missing.
+    resume : bool
+        Continue from the training state in `folder`.
+    prefix : str
+        What the names of the weights begin with in `module`, and not in the checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If there is nothing to resume, or it is another run.
+    """
+
+    def save(state: TrainingState) -> None:
+        if folder is not None and fabric.is_global_zero:
+            weights = state.best or module.state_dict()
+            weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+            write_checkpoint(folder, kind=kind, weights=weights, meta=meta, training_state=asdict(state))
+
+    return train(
+        fabric,
+        module,
+        learner,
+        config,
+        torch.Generator().manual_seed(seed),
+        state=resumed_state(folder, meta, kind=kind) if resume and folder else None,
+        metrics=folder / "metrics.jsonl" if folder else None,
+        checkpoint=save,
+        progress=progress,
+    )
 
 
 def resumed_state(folder: Path, meta: Mapping[str, Any], *, kind: str) -> TrainingState:

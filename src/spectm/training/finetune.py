@@ -1,7 +1,7 @@
 """Regression on top of a pretrained encoder, assembled: labelled rows in, a censored distribution out."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from spectm.errors import TrainingError
 from spectm.model.encoder import SpectralEncoder
 from spectm.model.regressor import Regressor, censored_nll
 from spectm.model.spectm import LossTerm, SpecTM
-from spectm.training.checkpoint import read_checkpoint, resumed_state, write_checkpoint
-from spectm.training.loop import Batch, TrainingState, train
+from spectm.training.checkpoint import read_checkpoint, train_in_folder
+from spectm.training.loop import Batch
 from spectm.training.pretrain import model_meta, model_parts, validation_rows
 from spectm.training.ridge import GroupedRidge
 from spectm.training.settings import Settings
@@ -185,24 +185,18 @@ def finetune(
     meta["label_mean"] = float(np.mean(observed[~validation]))  # tells other labels on resuming
     meta["provenance"] = dict(provenance or {})
 
-    def save(state: TrainingState) -> None:
-        if folder is not None and fabric.is_global_zero:
-            weights = {name.removeprefix("regressor."): tensor for name, tensor in (state.best or {}).items()}
-            weights = weights or module.state_dict()
-            write_checkpoint(
-                folder, kind="regressor", weights=weights, meta=meta, training_state=asdict(state)
-            )
-
-    train(
+    train_in_folder(
         fabric,
         _Censored(module),
         learner,
         config.loop,
-        torch.Generator().manual_seed(seed),
-        state=resumed_state(folder, meta, kind="regressor") if resume and folder else None,
-        metrics=folder / "metrics.jsonl" if folder else None,
-        checkpoint=save,
+        seed=seed,
+        kind="regressor",
+        meta=meta,
+        folder=folder,
+        resume=resume,
         progress=progress,
+        prefix="regressor.",
     )
     return FittedRegressor(module)
 

@@ -19,8 +19,8 @@ from spectm.model.masking import TokenLayout, draw_mask, token_layout
 from spectm.model.preprocess import PreprocessConfig, brightness, pixel_mean
 from spectm.model.spectm import LossTerm, SpecTM
 from spectm.spectral.indices import INDICES, supported_indices
-from spectm.training.checkpoint import UNITS, Checkpoint, read_checkpoint, resumed_state, write_checkpoint
-from spectm.training.loop import Batch, TrainingState, train
+from spectm.training.checkpoint import UNITS, Checkpoint, read_checkpoint, train_in_folder
+from spectm.training.loop import Batch, TrainingState
 from spectm.training.settings import Settings
 
 __all__ = [
@@ -349,22 +349,16 @@ def pretrain(
         "n_validation": int(validation.sum()),
     }
 
-    def save(state: TrainingState) -> None:
-        if folder is not None and fabric.is_global_zero:
-            weights = state.best or model.state_dict()
-            write_checkpoint(
-                folder, kind="pretrained", weights=weights, meta=meta, training_state=asdict(state)
-            )
-
-    state = train(
+    state = train_in_folder(
         fabric,
         model,
         learner,
         settings.pretraining.loop,
-        torch.Generator().manual_seed(seed),
-        state=resumed_state(folder, meta, kind="pretrained") if resume and folder else None,
-        metrics=folder / "metrics.jsonl" if folder else None,
-        checkpoint=save,
+        seed=seed,
+        kind="pretrained",
+        meta=meta,
+        folder=folder,
+        resume=resume,
         progress=progress,
     )
     return Pretraining(model, state, names, learner.n_rows, int(validation.sum()))
