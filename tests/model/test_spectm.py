@@ -156,7 +156,7 @@ def test_missing_data_never_enters_a_loss(make_model, make_batch) -> None:
 
 
 def test_a_batch_without_any_target_costs_nothing(make_model, make_batch) -> None:
-    model = make_model()
+    model = make_model(ObjectiveConfig(learned_weights=False))
     batch = make_batch(model)
     for name in ("Rrs", "indices", "ahead"):
         batch[name] = torch.full_like(batch[name], torch.nan)
@@ -238,14 +238,14 @@ def test_tasks_can_be_switched_off(make_model, make_batch) -> None:
 
 def test_the_joint_loss_by_hand() -> None:
     means = {"reconstruction": torch.tensor(2.0), "indices": torch.tensor(3.0), "temporal": torch.tensor(5.0)}
-    objective = ObjectiveConfig(reconstruction=1.0, indices=0.5, temporal=0.2)
+    objective = ObjectiveConfig(reconstruction=1.0, indices=0.5, temporal=0.2, learned_weights=False)
     assert objective.weights == {"reconstruction": 1.0, "indices": 0.5, "temporal": 0.2}
     encoderless = SpecTM.__new__(SpecTM)
     torch.nn.Module.__init__(encoderless)
     encoderless.objective = objective
     assert float(encoderless.joint_loss(means)) == pytest.approx(2 + 1.5 + 1)
     two = {name: means[name] for name in ("reconstruction", "temporal")}
-    encoderless.objective = ObjectiveConfig(indices=0, temporal=0.2)
+    encoderless.objective = ObjectiveConfig(indices=0, temporal=0.2, learned_weights=False)
     assert float(encoderless.joint_loss(two)) == pytest.approx(2 + 1)
 
 

@@ -1,6 +1,5 @@
 import json
 import math
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
@@ -217,7 +216,7 @@ def at_batch(n: int, *, times: int = 1) -> Callable[[int], None]:
     def interrupt(n_drawn: int) -> None:
         if n_drawn == n:
             for _ in range(times):
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)  # to this thread: two sent to a process may merge
 
     return interrupt
 
