@@ -1,7 +1,7 @@
 import json
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -244,6 +244,15 @@ def test_ctrl_c_and_resume_end_where_an_undisturbed_run_does(tmp_path: Path, at:
     assert metrics[0].read_text() == metrics[1].read_text()
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGINT raises, also where the tests run in a shell's background, which ignores it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_second_ctrl_c_stops_at_once() -> None:
     learner = LineLearner()
     learner.before_batch = at_batch(3, times=2)
