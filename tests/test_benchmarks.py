@@ -52,6 +52,7 @@ def test_a_smoke_run_writes_the_documented_json(tmp_path: Path) -> None:
     assert all("torch" in item["machine"] and "cores" in item["machine"] for item in found)
 
 
+@pytest.mark.slow
 def test_operations_of_a_layer_are_those_counted_by_hand() -> None:
     width, batch = 8, 4
     one, two = (replace(TINY, encoder=EncoderConfig(width=width, depth=n, heads=2)) for n in (1, 2))
@@ -64,6 +65,7 @@ def test_operations_of_a_layer_are_those_counted_by_hand() -> None:
     assert difference == 3 * forward  # the backward pass has two products for each of the forward one
 
 
+@pytest.mark.slow
 def test_without_a_gpu_or_a_compiler_the_entry_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     real = pretraining._Bench.warm
 

@@ -83,6 +83,7 @@ ALL = [(name, context) for name in BASELINES for context in baseline_contexts(na
 LEARNERS = [name for name in BASELINES if name not in ("mean", "climatology", "persistence")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "context"), ALL)
 def test_nothing_outside_the_training_rows_is_learned_from(task, name, context):
     mean, spread = predicted(task, name, context)
@@ -106,6 +107,7 @@ def test_learners_find_what_is_in_the_spectrum(task, name):
     assert error < (0.8 if name in ("extra-trees", "gradient-boosting") else 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEARNERS)
 def test_climatology_is_the_prior_mean_where_there_is_context(task, name):
     without, _ = predicted(task, name)
@@ -128,6 +130,7 @@ def test_a_spring_wholly_below_detection_is_predicted_so(task, name, context):
     assert (spread > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ridge", "pls", "svr", "gp", "extra-trees", "gradient-boosting", "mlp"])
 def test_bands_below_400_nm_are_not_used(task, name):
     noisy = task.spectra.copy()
@@ -202,6 +205,7 @@ def test_gaussian_process_knows_where_it_knows_less(task):
     assert spread[0] > 1.5 * np.median(spread[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["extra-trees", "gradient-boosting", "mlp"])
 def test_seed_decides_and_nothing_else(task, name):
     first, same, other = (predicted(task, name, seed=seed)[0] for seed in (3, 3, 4))

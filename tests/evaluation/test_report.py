@@ -12,6 +12,8 @@ from spectm.evaluation import figures
 from spectm.evaluation.report import typeset, write_report
 from spectm.evaluation.run_folder import read_run_folder
 
+pytestmark = pytest.mark.slow  # each draws a page full of figures
+
 VOID = {"meta", "link", "img", "br", "hr"}
 
 

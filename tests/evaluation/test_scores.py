@@ -98,6 +98,7 @@ def test_scores_agree_with_sklearn(survey):
     assert columns["pr_auc_1"] == pytest.approx(average_precision_score(event, probability))
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_a_loop_over_the_same_draws(survey):
     observed, model, climatology, persistence = survey
     columns = score_columns(observed, model, climatology=climatology, persistence=persistence)
