@@ -25,6 +25,7 @@ from spectm.model.masking import draw_mask
 from spectm.model.spectm import SpecTM
 from spectm.spectral.sensors import named_sensor
 from spectm.training.loop import Batch, train
+from spectm.training.modes import bfloat16_fallback
 from spectm.training.pretrain import (
     PretrainingData,
     band_statistics,
@@ -35,7 +36,7 @@ from spectm.training.pretrain import (
 )
 from spectm.training.settings import Settings
 
-__all__ = ["MODES", "Mode", "measure"]
+__all__ = ["MODES", "Mode", "TrainingBench", "measure", "measured_on"]
 
 N_SPECTRA = 512
 WARM_UP_STEPS = 3
@@ -112,7 +113,7 @@ def measure(
         a note that says why.
     """
     settings = settings or Settings()
-    bench = _Bench.make(settings)
+    bench = TrainingBench.make(settings)
     flops = bench.flops_per_step()
     say(f"{bench.batch_size} spectra a step, {flops / 1e9:.3g} GFLOP, {bench.n_parameters} parameters")
     ready, reasons = _prepared(bench, modes, seconds, say)
@@ -132,7 +133,7 @@ def measure(
 
 
 def _prepared(
-    bench: "_Bench", modes: Sequence[Mode], seconds: float, say: Callable[[str], None]
+    bench: "TrainingBench", modes: Sequence[Mode], seconds: float, say: Callable[[str], None]
 ) -> tuple[dict[Mode, tuple[SpecTM, int]], dict[Mode, str]]:
     """Warm models with the number of steps that a turn takes, and why the others are missing."""
     ready, reasons = {}, {}
@@ -154,7 +155,7 @@ def _prepared(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Bench:
+class TrainingBench:
     """Made-up spectra and settings, from which each mode makes its own model."""
 
     settings: Settings
@@ -162,20 +163,24 @@ class _Bench:
     indices: Tensor
 
     @classmethod
-    def make(cls, settings: Settings) -> "_Bench":
+    def make(cls, settings: Settings) -> "TrainingBench":
+        """With the spectra of this module."""
         data = pretraining_data([_made_up_patches()])
         indices, _ = index_targets(data.spectrum, data.wavelength, np.ones(data.n_samples, dtype=bool))
         return cls(settings, data, indices)
 
     @property
     def batch_size(self) -> int:
+        """Spectra a step."""
         return min(self.settings.pretraining.loop.batch_size, self.data.n_samples)
 
     @property
     def n_parameters(self) -> int:
+        """Of the model."""
         return sum(parameter.numel() for parameter in self.model().parameters())
 
     def model(self) -> SpecTM:
+        """Fresh, with the weights of seed 0."""
         layout = layout_for(self.settings, self.data.wavelength)
         statistics = band_statistics(self.data.Rrs, layout, self.settings.preprocess)
         return seeded_model(self.settings, layout, statistics, self.indices.shape[1], seed=0)
@@ -183,8 +188,6 @@ class _Bench:
     def warm(self, mode: Mode) -> tuple[SpecTM, float]:
         """A model that has trained a few steps in this mode, and its time per step."""
         model = self.model()
-        if mode.compiled:
-            model.compile()
         self.seconds_per_step(mode, model, WARM_UP_STEPS)
         return model, self.seconds_per_step(mode, model, WARM_UP_STEPS)
 
@@ -195,7 +198,7 @@ class _Bench:
         learner = _Learner(self.data, self.indices, model, self.settings)
         generator = torch.Generator().manual_seed(0)
         started = time.perf_counter()
-        train(fabric, model, learner, loop, generator)
+        train(fabric, model, learner, loop, generator, compiled=mode.compiled)
         if mode.device == "cuda":
             torch.cuda.synchronize()
         return (time.perf_counter() - started) / n_steps
@@ -209,8 +212,9 @@ class _Bench:
         learner = _Learner(self.data, self.indices, model, self.settings)
         batch = learner.batch(torch.arange(self.batch_size), torch.Generator().manual_seed(0))
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-            means = {name: term.total / term.n.clamp(min=1) for name, term in model(**batch).items()}
-            torch.autograd.backward(model.joint_loss(means))
+            terms = model(**batch)
+            means = {name: term.total / term.n.clamp(min=1) for name, term in terms.items()}
+            torch.autograd.backward(model.joint_loss(means, {name: term.n for name, term in terms.items()}))
         return int(counter.get_total_flops())
 
 
@@ -227,9 +231,9 @@ class _Learner:
         of_rows = {name: tensor[rows] for name, tensor in self.tensors.items()}
         return of_rows | {"hidden": mask.hidden, "scored": mask.scored}
 
-    def loss(self, module: nn.Module, means: dict[str, Tensor]) -> Tensor:
+    def loss(self, module: nn.Module, means: dict[str, Tensor], counts: dict[str, Tensor]) -> Tensor:
         assert isinstance(module, SpecTM)
-        return module.joint_loss(means)
+        return module.joint_loss(means, counts)
 
     def validation(self, module: nn.Module) -> float:
         return float("nan")
@@ -297,7 +301,7 @@ def _entries(
     flops_per_spectrum: float,
 ) -> list[Entry]:
     """Medians and ratios; peaks first, as shares are relative to them."""
-    machines = {device: _machine(device) for device in dict.fromkeys(mode.device for mode in modes)}
+    machines = {device: measured_on(device) for device in dict.fromkeys(mode.device for mode in modes)}
     entries = []
     for name, mode in {mode.peak: mode for mode in reversed(modes)}.items():
         note = reasons.get(mode, "") if name not in peaks else _emulated(mode)
@@ -337,13 +341,14 @@ def _entry(
     )
 
 
-def _machine(device: str) -> str:
+def measured_on(device: str) -> str:
+    """What was measured on: torch's version and the device."""
     on_gpu = device == "cuda" and torch.cuda.is_available()
     return f"torch {torch.__version__}, " + (torch.cuda.get_device_name() if on_gpu else machine_name())
 
 
 def _emulated(mode: Mode) -> str:
     """A word on bfloat16 where the processor has no such products: torch computes them all the same."""
-    if mode.dtype == "float32" or mode.device != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if mode.dtype == "float32" or mode.device != "cpu" or bfloat16_fallback(torch.device("cpu")) is None:
         return ""
     return "this processor has no bfloat16 products; torch emulates them"

@@ -8,14 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import pretraining
+from benchmarks import pretraining, whole_run
 from benchmarks.entry import Entry, machine_name
 
 __all__ = ["BENCHMARKS", "main", "write_results"]
 
 RESULTS = Path(__file__).parent / "results.json"
 
-BENCHMARKS: dict[str, Callable[[], list[Entry]]] = {"pretraining": pretraining.measure}
+BENCHMARKS: dict[str, Callable[[], list[Entry]]] = {
+    "pretraining": pretraining.measure,
+    "whole_pretraining": whole_run.measure,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

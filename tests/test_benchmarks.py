@@ -56,7 +56,7 @@ def test_a_smoke_run_writes_the_documented_json(tmp_path: Path) -> None:
 def test_operations_of_a_layer_are_those_counted_by_hand() -> None:
     width, batch = 8, 4
     one, two = (replace(TINY, encoder=EncoderConfig(width=width, depth=n, heads=2)) for n in (1, 2))
-    benches = [pretraining._Bench.make(settings) for settings in (one, two)]
+    benches = [pretraining.TrainingBench.make(settings) for settings in (one, two)]
     difference = benches[1].flops_per_step() - benches[0].flops_per_step()
     tokens = layout_for(TINY, benches[0].data.wavelength).n_tokens + 1  # and the summary
     linear = (3 * width + width + 2 * width + 2 * width) * width  # queries, keys, values; out; feed-forward
@@ -67,15 +67,15 @@ def test_operations_of_a_layer_are_those_counted_by_hand() -> None:
 
 @pytest.mark.slow
 def test_without_a_gpu_or_a_compiler_the_entry_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pretraining._Bench.warm
+    real = pretraining.TrainingBench.warm
 
-    def warm(bench: pretraining._Bench, mode: Mode) -> object:
+    def warm(bench: pretraining.TrainingBench, mode: Mode) -> object:
         if mode.compiled:
             raise RuntimeError("no C++ compiler found\nlong story")
         return real(bench, mode)
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(pretraining._Bench, "warm", warm)
+    monkeypatch.setattr(pretraining.TrainingBench, "warm", warm)
     modes = [Mode(), Mode(compiled=True), Mode(device="cuda")]
     found = by_name(measure(TINY, modes=modes, n_runs=1, seconds=0.0, say=lambda line: None))
     compiled, gpu = found["cpu/float32/compiled/throughput"], found["cuda/float32/eager/products"]

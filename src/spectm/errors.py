@@ -4,10 +4,17 @@ __all__ = [
     "BandNotFoundError",
     "CheckpointError",
     "ConfigError",
+    "CubeError",
+    "EmptyRegionError",
+    "FetchError",
+    "FlagError",
+    "GranuleError",
     "LabelError",
     "LeakageError",
+    "LoginError",
     "MaskError",
     "PatchError",
+    "RegionError",
     "ReportError",
     "ScoreError",
     "SensorError",
@@ -35,6 +42,34 @@ class ConfigError(SpectmError, ValueError):
 
 class LabelError(SpectmError, ValueError):
     """A laboratory file that can't be trusted: unknown layout, impossible date, negative value."""
+
+
+class RegionError(SpectmError, ValueError):
+    """A box of longitude and latitude that can't be used."""
+
+
+class FetchError(SpectmError, OSError):
+    """Files that could not be searched for, or not all fetched."""
+
+
+class LoginError(FetchError, PermissionError):
+    """Earthdata credentials that are missing or refused."""
+
+
+class GranuleError(SpectmError, ValueError):
+    """A file of the archive that is damaged, of another product, or without what it should hold."""
+
+
+class EmptyRegionError(GranuleError):
+    """A file of the archive that does not reach the region asked for."""
+
+
+class FlagError(SpectmError, LookupError):
+    """A quality flag that a file does not know."""
+
+
+class CubeError(SpectmError, ValueError):
+    """A cube that is damaged, of another format, or made with other settings."""
 
 
 class PatchError(SpectmError, ValueError):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spectm.cli import options
 from spectm.cli.main import main
 from spectm.data.patches import Patches, write_patches
 from spectm.spectral.sensors import resample
@@ -354,3 +355,18 @@ def test_from_files_to_report(study: Study, tiny: Path, regressor: Path, tmp_pat
     assert {path.name for path in out.iterdir()} == {
         *("scores.csv", "predictions.csv", "pairs.csv", "run.json", "report.html", "settings.toml")
     }
+
+
+def test_a_machine_without_bfloat16_or_compiler_says_so_and_trains(
+    study: Study, tiny: Path, tmp_path: Path, monkeypatch, capfd
+) -> None:
+    monkeypatch.setattr(options, "bfloat16_fallback", lambda device: "no such products")
+    monkeypatch.setattr(options, "compiler_fallback", lambda: "no compiler found")
+    asked = ["--precision", "bf16-mixed", "--compile"]
+    call(
+        "pretrain", "--patches", study.patches_file, "--out", tmp_path / "run", "--config", tiny, *CPU, *asked
+    )
+    said = capfd.readouterr().err
+    assert "training in float32: no such products" in said
+    assert "training without compiling: no compiler found" in said
+    assert read_checkpoint(tmp_path / "run", kind="pretrained").weights

@@ -54,7 +54,8 @@ def make_batch(make_spectra, bands_nm) -> Callable[..., dict[str, Tensor]]:
 
 def total(model: SpecTM, batch: dict[str, Tensor]) -> Tensor:
     terms = model(**batch)
-    return model.joint_loss({name: term.total / term.n.clamp(min=1) for name, term in terms.items()})
+    means = {name: term.total / term.n.clamp(min=1) for name, term in terms.items()}
+    return model.joint_loss(means, {name: term.n for name, term in terms.items()})
 
 
 def row(batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
@@ -236,6 +237,9 @@ def test_tasks_can_be_switched_off(make_model, make_batch) -> None:
         assert hasattr(complete, head)
 
 
+COUNTS = {name: torch.tensor(7) for name in ("reconstruction", "indices", "temporal")}
+
+
 def test_the_joint_loss_by_hand() -> None:
     means = {"reconstruction": torch.tensor(2.0), "indices": torch.tensor(3.0), "temporal": torch.tensor(5.0)}
     objective = ObjectiveConfig(reconstruction=1.0, indices=0.5, temporal=0.2, learned_weights=False)
@@ -243,23 +247,34 @@ def test_the_joint_loss_by_hand() -> None:
     encoderless = SpecTM.__new__(SpecTM)
     torch.nn.Module.__init__(encoderless)
     encoderless.objective = objective
-    assert float(encoderless.joint_loss(means)) == pytest.approx(2 + 1.5 + 1)
+    assert float(encoderless.joint_loss(means, COUNTS)) == pytest.approx(2 + 1.5 + 1)
     two = {name: means[name] for name in ("reconstruction", "temporal")}
     encoderless.objective = ObjectiveConfig(indices=0, temporal=0.2, learned_weights=False)
-    assert float(encoderless.joint_loss(two)) == pytest.approx(2 + 1)
+    assert float(encoderless.joint_loss(two, COUNTS)) == pytest.approx(2 + 1)
 
 
 def test_learned_weights_start_at_the_settings_and_settle_at_the_loss(make_model) -> None:
     model = make_model(ObjectiveConfig(temporal=0.25, learned_weights=True))
     means = {"reconstruction": torch.tensor(2.0), "indices": torch.tensor(3.0), "temporal": torch.tensor(5.0)}
     # exp(-s) L + s with s = -log(weight)
-    assert float(model.joint_loss(means).detach()) == pytest.approx(2 + 3 + 0.25 * 5 + np.log(4), rel=1e-6)
+    assert float(model.joint_loss(means, COUNTS).detach()) == pytest.approx(
+        2 + 3 + 0.25 * 5 + np.log(4), rel=1e-6
+    )
     optimizer = torch.optim.SGD([model.log_variance], lr=0.3)
     for _ in range(200):
         optimizer.zero_grad()
-        model.joint_loss(means).backward()
+        model.joint_loss(means, COUNTS).backward()
         optimizer.step()
     assert model.log_variance.tolist() == pytest.approx(np.log([2, 3, 5]), rel=1e-3)  # where it is smallest
+
+
+def test_a_learned_weight_rests_while_its_task_has_no_target(make_model) -> None:
+    model = make_model(ObjectiveConfig(learned_weights=True))
+    means = {"reconstruction": torch.tensor(2.0), "indices": torch.tensor(3.0), "temporal": torch.tensor(0.0)}
+    loss = model.joint_loss(means, COUNTS | {"temporal": torch.tensor(0)})
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(5.0)
+    assert model.log_variance.grad.tolist() == pytest.approx([1 - 2, 1 - 3, 0])  # of exp(-s) L + s at s = 0
 
 
 def test_the_seed_decides_the_weights(make_model) -> None:

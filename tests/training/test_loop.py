@@ -44,7 +44,7 @@ class LineLearner:
         self.drawn.append(rows.tolist())
         return {"x": self.x[rows], "y": self.y[rows]}
 
-    def loss(self, module: nn.Module, means: dict[str, Tensor]) -> Tensor:
+    def loss(self, module: nn.Module, means: dict[str, Tensor], counts: dict[str, Tensor]) -> Tensor:
         return self.scale * means["square"]
 
     def validation(self, module: nn.Module) -> float:

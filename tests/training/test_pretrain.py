@@ -17,6 +17,7 @@ from spectm.spectral.indices import ndci
 from spectm.training import pretrain as module
 from spectm.training.checkpoint import read_checkpoint
 from spectm.training.loop import LoopConfig
+from spectm.training.modes import compiler_fallback
 from spectm.training.pretrain import (
     band_statistics,
     index_targets,
@@ -332,13 +333,27 @@ def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(
     monkeypatch.setattr(
         SpecTM,
         "joint_loss",
-        lambda self, means: forward(self, means) * (torch.nan if next(counter) == 5 else 1),
+        lambda self, *terms: forward(self, *terms) * (torch.nan if next(counter) == 5 else 1),
     )
     with pytest.raises(TrainingError, match="the loss is nan at step 5"):
         pretrain(fabric, [make_patches()], settings, seed=1, folder=tmp_path)
     assert all(p.isfinite().all() for p in load_pretrained(tmp_path).parameters())
     steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler about itself
+def test_a_compiled_run_learns_what_an_eager_one_learns(make_patches, make_settings, fabric) -> None:
+    if reason := compiler_fallback():
+        pytest.skip(reason)
+    eager, compiled = (
+        pretrain(fabric, [make_patches()], make_settings(), seed=1, compiled=flag) for flag in (False, True)
+    )
+    for name in ("loss", "reconstruction", "indices"):
+        one, two = ([line[name] for line in run.state.history] for run in (eager, compiled))
+        np.testing.assert_allclose(two, one, rtol=1e-3)
+    assert compiled.state.best_loss == pytest.approx(eager.state.best_loss, rel=1e-3)
 
 
 def test_a_mask_that_can_not_be_drawn_stops_at_once(

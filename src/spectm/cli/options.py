@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,11 +12,20 @@ from spectm.config import read_settings, to_toml
 from spectm.data.patches import Patches, read_patches
 from spectm.errors import ConfigError
 from spectm.files import replacing
+from spectm.training.modes import bfloat16_fallback, compiler_fallback
 from spectm.training.settings import Settings
 
 T = TypeVar("T", bound=Settings)
 
-__all__ = ["add_device", "add_settings", "fabric_from", "keep_settings", "read_sources", "settings_from"]
+__all__ = [
+    "add_device",
+    "add_settings",
+    "fabric_from",
+    "keep_settings",
+    "may_compile",
+    "read_sources",
+    "settings_from",
+]
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +53,7 @@ def keep_settings(settings: Settings, folder: Path) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """``--device``, ``--processes`` and ``--precision``."""
+    """``--device``, ``--processes`` and ``--precision``; bfloat16 falls back where there is none."""
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default: auto)")
     parser.add_argument(
         "--processes", type=int, default=1, metavar="N", help="devices or processes (default: 1)"
@@ -62,8 +72,21 @@ def fabric_from(args: argparse.Namespace) -> Fabric:
         )
     except (ImportError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(f"--device {args.device} --processes {args.processes}: {error}") from error
+    if args.precision == "bf16-mixed" and (reason := bfloat16_fallback(fabric.device)):
+        print(f"training in float32: {reason}", file=sys.stderr)
+        args.precision = "32-true"
+        return fabric_from(args)
     fabric.launch()
     return fabric
+
+
+def may_compile(args: argparse.Namespace) -> bool:
+    """Whether to compile, as ``--compile`` asks for; where that is not possible it says why."""
+    if not args.compile:
+        return False
+    if reason := compiler_fallback():
+        print(f"training without compiling: {reason}", file=sys.stderr)
+    return reason is None
 
 
 def read_sources(paths: list[Path]) -> tuple[list[Patches], list[dict[str, Any]]]:

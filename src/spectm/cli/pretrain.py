@@ -8,6 +8,7 @@ from spectm.cli.options import (
     add_settings,
     fabric_from,
     keep_settings,
+    may_compile,
     read_sources,
     settings_from,
 )
@@ -34,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint folder")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument("--resume", action="store_true", help="continue a broken run in --out")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the model first: pays off in runs of hours only"
+    )
     add_settings(parser)
     add_device(parser)
 
@@ -56,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         provenance={"files": provenance},
         progress="pretraining",
+        compiled=may_compile(args),
     )
     if fabric.is_global_zero:
         state = trained.state

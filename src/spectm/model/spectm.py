@@ -130,14 +130,23 @@ class SpecTM(nn.Module):
             terms["temporal"] = _huber(self.ahead(encoded, day_of_year, lead_days), target, there)
         return terms
 
-    def joint_loss(self, means: dict[str, Tensor]) -> Tensor:
-        """Weighted sum of the mean loss of each task."""
-        if not self.objective.learned_weights:
-            return torch.stack(
-                [weight * means[name] for name, weight in self.objective.weights.items()]
-            ).sum()
+    def joint_loss(self, means: dict[str, Tensor], counts: dict[str, Tensor]) -> Tensor:
+        """Weighted sum of the mean loss of each task.
+
+        Parameters
+        ----------
+        means : dict of Tensor
+            Mean loss of each task, a scalar, 0 where nothing was scored.
+        counts : dict of Tensor
+            How many values each mean is of. A learned weight rests while its task has no target: it would
+            otherwise grow without end, as nothing speaks against it.
+        """
         stacked = torch.stack([means[name] for name in self.objective.weights])
-        return (stacked * (-self.log_variance).exp() + self.log_variance).sum()
+        if not self.objective.learned_weights:
+            return (stacked * stacked.new_tensor(list(self.objective.weights.values()))).sum()
+        scored = torch.stack([counts[name] for name in self.objective.weights]) > 0
+        weighed = stacked * (-self.log_variance).exp() + self.log_variance
+        return torch.where(scored, weighed, 0.0).sum()
 
     def reconstruction(self, encoded: Encoded) -> Tensor:
         """Standardised reflectance of every band from its token, shape (sample, n_bands)."""

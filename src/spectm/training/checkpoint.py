@@ -170,12 +170,13 @@ def train_in_folder(
     resume: bool,
     progress: str | None,
     prefix: str = "",
+    compiled: bool = False,
 ) -> TrainingState:
     """Train with checkpoints and ``metrics.jsonl`` in a folder; without a folder nothing is written.
 
     Parameters
     ----------
-    fabric, module, learner, config, progress
+    fabric, module, learner, config, progress, compiled
         As `spectm.training.loop.train` takes them.
     seed : int
         Of the generator of batches and masks.
@@ -210,6 +211,7 @@ def train_in_folder(
         metrics=folder / "metrics.jsonl" if folder else None,
         checkpoint=save,
         progress=progress,
+        compiled=compiled,
     )
 
 

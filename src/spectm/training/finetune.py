@@ -109,7 +109,7 @@ class _Learner:
     def rate(self, parameter: str) -> float:
         return self.encoder_rate if ".encoder." in parameter else 1.0
 
-    def loss(self, module: nn.Module, means: dict[str, Tensor]) -> Tensor:
+    def loss(self, module: nn.Module, means: dict[str, Tensor], counts: dict[str, Tensor]) -> Tensor:
         return means["nll"]
 
     def validation(self, module: nn.Module) -> float:

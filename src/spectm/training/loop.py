@@ -88,8 +88,8 @@ class Learner(Protocol):
     def batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """Keyword tensors of the module's ``forward`` for these rows, on the CPU, first axis = row."""
 
-    def loss(self, module: nn.Module, means: dict[str, Tensor]) -> Tensor:
-        """One number from the mean of each term that the module returned."""
+    def loss(self, module: nn.Module, means: dict[str, Tensor], counts: dict[str, Tensor]) -> Tensor:
+        """One number from the mean of each term that the module returned, and how many values each is of."""
 
     def validation(self, module: nn.Module) -> float:
         """Loss on the validation split, or NaN where there is none."""
@@ -132,6 +132,7 @@ def train(
     metrics: Path | None = None,
     checkpoint: Callable[[TrainingState], None] | None = None,
     progress: str | None = None,
+    compiled: bool = False,
 ) -> TrainingState:
     """Train `module` in place and leave the best validated weights in it.
 
@@ -157,6 +158,9 @@ def train(
         came.
     progress : str, optional
         Label of the progress bar; none is drawn without it.
+    compiled : bool
+        Compile the module's ``forward`` first, which takes minutes and pays off in long runs; see
+        `spectm.training.modes`.
 
     Raises
     ------
@@ -171,6 +175,8 @@ def train(
     state = state or TrainingState()
     if fabric.is_global_zero:
         _truncate(metrics, state.step)
+    if compiled:
+        module.compile()
     wrapped, optimizer = fabric.setup(module, optimizer)
     if state.module is not None and state.optimizer is not None and state.generator is not None:
         module.load_state_dict(state.module)
@@ -271,15 +277,20 @@ def _step(
     batch = learner.batch(rows, generator)
     share = slice(fabric.global_rank, None, fabric.world_size)
     terms = wrapped(**{name: fabric.to_device(tensor[share]) for name, tensor in batch.items()})
-    means = {name: _global_mean(fabric, term) for name, term in terms.items()}
-    loss = learner.loss(module, means)
+    counts = {name: _global_count(fabric, term) for name, term in terms.items()}
+    # Gradients will be averaged over processes: each takes its share of the mean times their number.
+    means = {name: fabric.world_size * term.total / counts[name].clamp(min=1) for name, term in terms.items()}
+    loss = learner.loss(module, means, counts)
     rate = learning_rate(config, step)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["share"]
     optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss)
     fabric.clip_gradients(wrapped, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
-    line = {name: float(_shared(fabric, mean.detach())) for name, mean in means.items()}
+    line = {
+        name: float(_shared(fabric, mean.detach())) if counts[name] > 0 else math.nan
+        for name, mean in means.items()
+    }
     line = {"step": step + 1, "loss": float(_shared(fabric, loss.detach())), "learning_rate": rate, **line}
     if not math.isfinite(line["loss"]):
         raise TrainingError(
@@ -291,12 +302,10 @@ def _step(
     return line
 
 
-def _global_mean(fabric: Fabric, term: LossTerm) -> Tensor:
-    """Share of this process in the mean over all, times their number: gradients will be averaged."""
+def _global_count(fabric: Fabric, term: LossTerm) -> Tensor:
+    """How many values all processes scored together."""
     count = term.n.to(term.total.dtype)
-    if fabric.world_size > 1:
-        count = fabric.all_reduce(count, reduce_op="sum")  # type: ignore[assignment]
-    return fabric.world_size * term.total / count.clamp(min=1)
+    return fabric.all_reduce(count, reduce_op="sum") if fabric.world_size > 1 else count  # type: ignore[return-value]
 
 
 def _shared(fabric: Fabric, value: Tensor) -> Tensor:

@@ -279,9 +279,9 @@ class _Learner:
     def rate(self, parameter: str) -> float:
         return 1.0
 
-    def loss(self, module: nn.Module, means: dict[str, Tensor]) -> Tensor:
+    def loss(self, module: nn.Module, means: dict[str, Tensor], counts: dict[str, Tensor]) -> Tensor:
         assert isinstance(module, SpecTM)
-        return module.joint_loss(means)
+        return module.joint_loss(means, counts)
 
     def validation(self, module: nn.Module) -> float:
         """Mean losses with the weights of the settings; learned weights would change the ruler."""
@@ -303,6 +303,7 @@ def pretrain(
     resume: bool = False,
     provenance: Mapping[str, Any] | None = None,
     progress: str | None = None,
+    compiled: bool = False,
 ) -> Pretraining:
     """Train a SpecTM on unlabelled patches.
 
@@ -324,6 +325,8 @@ def pretrain(
         Kept in the checkpoint: files, dates, what was left out.
     progress : str, optional
         Label of the progress bar.
+    compiled : bool
+        Compile the model first.
 
     Raises
     ------
@@ -360,6 +363,7 @@ def pretrain(
         folder=folder,
         resume=resume,
         progress=progress,
+        compiled=compiled,
     )
     return Pretraining(model, state, names, learner.n_rows, int(validation.sum()))
 
