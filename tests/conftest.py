@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from spectm.data.labels import Labels, read_labels
 from spectm.data.patches import Patches, write_patches
@@ -19,6 +20,11 @@ from spectm.training.settings import FinetuneConfig, PretrainConfig
 
 # 11 bands to 600 nm, then every 5 nm to 718: the windows hold 5, 4 and 5 of them, the last up to the end.
 BANDS_NM = np.concatenate([np.arange(400.0, 610.0, 20.0), np.arange(613.0, 719.0, 5.0)])
+IN_WINDOW = (
+    ((BANDS_NM >= 615) & (BANDS_NM <= 640))
+    | ((BANDS_NM >= 660) & (BANDS_NM <= 680))
+    | ((BANDS_NM >= 695) & (BANDS_NM <= 720))
+)
 STATIONS = ("A", "B", "C", "D")
 N_DATES = 8
 FIRST = np.datetime64("2024-06-03")  # a Monday, and no date of the real record
@@ -140,8 +146,13 @@ def tiny_settings() -> EvaluationSettings:
 
 
 @pytest.fixture
+def fabric() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tensors here are so small that threads only wait for one another."""
+    """Tensors in tests are so small that threads only wait for one another."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

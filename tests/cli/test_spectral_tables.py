@@ -54,7 +54,7 @@ def test_indices_of_the_aop_list(command: Command) -> None:
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line}
     assert lines["ndci"][:5] == ["ndci", "1", "665", "708", "yes"]
     assert lines["avw"][:4] == ["avw", "nm", "400-700", "yes"]
-    assert "no" in text.splitlines()[8].split()  # mci
+    assert lines["mci"][:6] == ["mci", "sr^-1", "681", "709", "753", "no"]
 
 
 def test_indices_as_csv_for_other_sensors(command: Command, drone: str) -> None:

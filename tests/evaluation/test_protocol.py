@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from spectm.data.matchups import current_matchups
-from spectm.errors import ConfigError, LeakageError, SpectmError
+from spectm.errors import ConfigError, LeakageError, TrainingError
 from spectm.evaluation import protocol
 from spectm.evaluation.audit import audit_labels, audit_spectra
 from spectm.evaluation.protocol import (
@@ -22,8 +22,6 @@ from spectm.evaluation.protocol import (
 from spectm.evaluation.run import EvaluationSettings
 from spectm.training.pretrain import pretraining_data, untrained
 from tests.conftest import FIRST, Study
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 WHOLE_DATES = ("leave-date-out", "leave-date-out-strict", "forward")
 KEYS = ["task", "split", "model", "context", "seed"]
@@ -318,9 +316,10 @@ def test_references_run_in_their_own_context_alone(study: Study, tiny_settings) 
     assert curves.empty
 
 
-def test_a_test_date_can_be_anything(study: Study, tiny_settings, monkeypatch) -> None:
-    """Labels and spectra of one date are replaced: its own predictions without spectrum stay as they were."""
-    options = {"splits": ("leave-date-out",), "models": ("mean", "ridge"), "contexts": ("none",)}
+def test_the_labels_of_a_test_date_can_be_anything(study: Study, tiny_settings) -> None:
+    """Labels of one date are replaced: its own predictions stay as they were, and no others do."""
+    models = ("mean", "ridge", "spectm-probe")
+    options = {"splits": ("leave-date-out",), "models": models, "contexts": ("none",)}
     _, before, _ = run(study, tiny_settings, tasks=("current",), **options)
     table = study.labels.table.copy()
     date = "2024-06-24"
@@ -388,11 +387,38 @@ def test_a_target_among_its_inputs_stops_the_run(study, tiny_settings, monkeypat
         run(study, tiny_settings, tasks=("current",), models=("mean",), splits=("random-5",))
 
 
-def test_nothing_to_learn_from_says_so(study: Study, tiny_settings) -> None:
-    """Without other spectra, the random split leaves a single empty patch to pretrain on."""
+def test_random_five_without_unlabelled_spectra(study: Study, tiny_settings) -> None:
+    """A shuffle tests every patch but an empty one, so that its folds have a pretraining each."""
     alone = replace(study, unlabelled=())
-    with pytest.raises(SpectmError, match="valid pixel"):
-        run(alone, tiny_settings, splits=("random-5",), models=("spectm",), contexts=("none",))
+    tasks, predictions, curves = run(
+        alone, tiny_settings, splits=("random-5",), models=("spectm",), contexts=("none",), shuffles=2
+    )
+    assert_each_row_predicted_once(tasks, predictions)
+    assert set(curves["scope"]) == {
+        f"shuffle {shuffle}, fold {fold}" for shuffle in (0, 1) for fold in range(5)
+    }
+
+
+def test_one_shared_pixel_leaves_nothing_to_learn_from(study: Study, tiny_settings, monkeypatch) -> None:
+    """The run says so, and what to do, before the baselines are computed."""
+    Rrs = study.patches.Rrs.copy()
+    Rrs[:, :, 0, 0] = Rrs[0, :, 0, 0]
+    alone = replace(study, patches=replace(study.patches, Rrs=Rrs), unlabelled=())
+    monkeypatch.setattr(protocol, "_fold_lines", lambda *arguments: pytest.fail("something was computed"))
+    for split, scope in (("random-5", "shuffle 0"), ("leave-station-out", "A")):
+        with pytest.raises(
+            TrainingError, match=rf"{split}, {scope}: .* of 64 patches and 0 .*--unlabelled FILE"
+        ):
+            run(alone, tiny_settings, splits=(split,), models=("mean", "spectm"), contexts=("none",))
+
+
+def test_splits_for_comparison_pretrain_with_the_first_seed_alone(study: Study, tiny_settings) -> None:
+    splits = ("leave-date-out-strict", "random-5")
+    options = {"models": ("spectm-probe",), "contexts": ("none",), "tasks": ("current",)}
+    _, predictions, curves = run(study, tiny_settings, splits=splits, seeds=2, **options)
+    for table in (predictions, curves):
+        assert set(table["split"]) == set(splits)
+        assert set(table["seed"]) == {0}
 
 
 # All of it, slowly

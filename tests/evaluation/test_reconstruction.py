@@ -6,21 +6,22 @@ from lightning_fabric import Fabric
 from scipy.interpolate import CubicSpline
 
 from spectm.data.patches import Patches
+from spectm.data.splits import excluded_by
 from spectm.errors import LeakageError
-from spectm.evaluation.reconstruction import HeldOut, reconstruct, reconstruction_scores
+from spectm.evaluation import run
+from spectm.evaluation.reconstruction import (
+    HeldOut,
+    _components,
+    _ridge,
+    reconstruct,
+    reconstruction_scores,
+)
 from spectm.evaluation.run import EvaluationSettings
 from spectm.model.masking import token_layout
 from spectm.spectral.windows import Window, WindowSet
-from tests.conftest import BANDS_NM, FIRST
-
-pytestmark = pytest.mark.usefixtures("one_thread")
+from tests.conftest import BANDS_NM, FIRST, IN_WINDOW
 
 DAY = np.timedelta64(1, "D")
-IN_WINDOW = (
-    ((BANDS_NM >= 615) & (BANDS_NM <= 640))
-    | ((BANDS_NM >= 660) & (BANDS_NM <= 680))
-    | ((BANDS_NM >= 695) & (BANDS_NM <= 720))
-)
 LAST_WINDOW = BANDS_NM >= 695
 
 
@@ -57,13 +58,12 @@ def divided(patches: Patches, day: int) -> tuple[Patches, np.ndarray]:
 
 
 @pytest.fixture
-def filled(tiny_settings: EvaluationSettings, days: np.ndarray):
+def filled(tiny_settings: EvaluationSettings, days: np.ndarray, fabric: Fabric):
     """Fill in the overpasses of day 28."""
 
     def fill(spectra: np.ndarray, *, guard_nm: float = 0.0, settings=tiny_settings) -> HeldOut:
         patches = series(spectra, days)
         sources, times = divided(patches, 28)
-        fabric = Fabric(accelerator="cpu", devices=1)
         return reconstruct(fabric, [sources], patches, times, settings, guard_nm=guard_nm, seed=0)
 
     return fill
@@ -127,12 +127,79 @@ def test_the_mask_is_targeted_whatever_the_settings_say(filled, days, tiny_setti
     )
 
 
-def test_leaks_are_refused(tiny_settings: EvaluationSettings, days: np.ndarray) -> None:
+def test_leaks_are_refused(tiny_settings: EvaluationSettings, days: np.ndarray, fabric: Fabric) -> None:
     patches = series(low_rank(days.size, seed=5), days)
     _, times = divided(patches, 28)
-    fabric = Fabric(accelerator="cpu", devices=1)
     with pytest.raises(LeakageError, match="would enter reconstruction"):
         reconstruct(fabric, [patches], patches, times, tiny_settings, guard_nm=0.0, seed=0)
+
+
+# Bands without spread
+
+
+def test_ridge_and_components_pass_over_constant_bands() -> None:
+    """Of three visible bands one is constant; hidden are twice another of them, and a constant band."""
+    varied = np.array([1.0, 2, 3, 4, 5])
+    visible = np.stack([varied, np.full(5, 0.3), np.array([2.0, 1, 2, 1, 2])], axis=1)
+    hidden = np.stack([2 * varied, np.full(5, 0.7)], axis=1)
+    for method, setting in ((_ridge, 1e-9), (_components, 2)):
+        infer = method(visible, hidden, setting)
+        for elsewhere in (0.3, 50.0):  # in the constant band of a new spectrum
+            found = infer(np.array([[6.0, elsewhere, 1.0]]))
+            np.testing.assert_allclose(found, [[12.0, 0.7]], rtol=1e-7)
+
+
+def test_ridge_by_hand() -> None:
+    """Standardised -1 and 1, with a penalty of 2: half of the least-squares slope, around a mean of 5."""
+    infer = _ridge(np.array([[1.0, 7], [3, 7]]), np.array([[4.0], [6]]), 2.0)
+    np.testing.assert_allclose(infer(np.array([[1.0, 7], [2, 0], [5, 9]])), [[4.5], [5], [6.5]])
+
+
+def test_a_constant_band_has_no_correlation(block: HeldOut) -> None:
+    """It is left out of the mean over bands; a constant guess at a band that varies counts as 0."""
+    observed, ridge, pca = (
+        values.copy() for values in (block.observed, block.inferred["ridge"], block.inferred["pca"])
+    )
+    observed[:, 1], pca[:, 2] = 2.0, 2.0
+    scores = reconstruction_scores(
+        [replace(block, observed=observed, inferred=block.inferred | {"ridge": ridge, "pca": pca})]
+    ).set_index(["window", "method"])
+    of_other = np.corrcoef([2, 2, 1, 5], [3, 1, 3, 3])[0, 1]
+    assert scores.loc[("610-620 nm", "ridge"), "r_band"] == pytest.approx(of_other)
+    assert scores.loc[("610-620 nm", "pca"), "r_band"] == 0
+
+
+def test_a_window_without_spread_has_an_error_and_no_more(block: HeldOut) -> None:
+    observed = np.where(block.layout.window == 0, 2.0, block.observed)
+    ridge = np.where(block.layout.window == 0, 2.0, block.inferred["ridge"])
+    scores = reconstruction_scores(
+        [replace(block, observed=observed, inferred=block.inferred | {"ridge": ridge})]
+    )
+    line = scores.set_index(["window", "method"]).loc[("610-620 nm", "ridge")]
+    assert line["rmse"] == 0
+    assert line[["r", "r_band", "rmse_ratio", "rmse_ratio_low", "rmse_ratio_high"]].isna().all()
+
+
+# Blocks
+
+
+def test_each_patch_is_scored_in_one_block(study, tiny_settings, monkeypatch) -> None:
+    """Overpasses of a Sunday serve both the samples of the next day and those eight days later."""
+    settings = replace(tiny_settings, evaluation=replace(tiny_settings.evaluation, guards_nm=(0.0,)))
+    given = []
+    monkeypatch.setattr(
+        run, "_reconstruction_job", lambda sources, patches, *rest: given.append((patches, rest[0]))
+    )
+    run._reconstructions(study.tasks, study.patches, study.unlabelled, settings)
+    times = np.concatenate([patches.time for patches, _ in given])
+    stations = np.concatenate([patches.station for patches, _ in given])
+    assert len(given) == 5
+    wanted = zip(study.patches.time, study.patches.station, strict=True)
+    assert sorted(zip(times, stations, strict=True)) == sorted(wanted)
+    near = [excluded_by(study.patches.time, test_times).sum() for _, test_times in given]
+    assert sum(near) > study.patches.n_samples  # so that some could have been scored twice
+    for patches, test_times in given:
+        assert excluded_by(patches.time, test_times).all()  # nothing near them was learned from
 
 
 # Scores

@@ -15,9 +15,7 @@ from spectm.evaluation.results import with_ensemble
 from spectm.evaluation.run import EvaluationSettings, evaluate, pair_table
 from spectm.evaluation.run_folder import read_run_folder
 from spectm.evaluation.task import Task, build_task
-from tests.conftest import BANDS_NM, Study
-
-pytestmark = pytest.mark.usefixtures("one_thread")
+from tests.conftest import BANDS_NM, IN_WINDOW, Study
 
 # Paired differences
 
@@ -107,20 +105,15 @@ def test_evaluate_writes_what_the_formats_page_lists(
     assert record["settings"]["evaluation"]["models"] == list(models)
     assert record["n_parameters"] > 1000
 
-    window = (
-        ((BANDS_NM >= 615) & (BANDS_NM <= 640))
-        | ((BANDS_NM >= 660) & (BANDS_NM <= 680))
-        | ((BANDS_NM >= 695) & (BANDS_NM <= 720))
-    )
     guard = np.isin(BANDS_NM, [613, 643, 658, 683, 693])
     examples = run.examples
     assert examples.groupby(["guard_nm", "example"]).size().tolist() == [33] * 8
     spectra = study.patches.mean_spectrum()
     for (guard_nm, _), lines in examples.groupby(["guard_nm", "example"]):
-        np.testing.assert_array_equal(lines["scored"], window)
-        np.testing.assert_array_equal(lines["hidden"], window | (guard & (guard_nm == 5)))
-        assert lines[["spectm", "ridge", "pca"]][window].notna().all(axis=None)
-        assert lines[["spectm", "ridge", "pca", "spline"]][~window].isna().all(axis=None)
+        np.testing.assert_array_equal(lines["scored"], IN_WINDOW)
+        np.testing.assert_array_equal(lines["hidden"], IN_WINDOW | (guard & (guard_nm == 5)))
+        assert lines[["spectm", "ridge", "pca"]][IN_WINDOW].notna().all(axis=None)
+        assert lines[["spectm", "ridge", "pca", "spline"]][~IN_WINDOW].isna().all(axis=None)
         miss = np.abs(spectra - lines["observed"].to_numpy()).max(axis=1)
         row = np.nanargmin(miss)
         assert miss[row] < 1e-7  # six digits

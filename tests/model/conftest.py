@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,14 +12,6 @@ from spectm.spectral.windows import named_windows
 
 # 12 blue and green bands, a gap as on OCI, 28 red ones; 17 of them in the cyanobacteria windows (6, 5 and 6).
 BANDS_NM = np.concatenate([np.arange(410.0, 590.0, 15.0), np.arange(613.0, 722.0, 4.0)])
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # tensors here are so small that threads only wait for one another
-    yield
-    torch.set_num_threads(threads)
 
 
 def smooth_spectra(n_samples: int, wavelength: np.ndarray, *, size: int = 2, seed: int = 0) -> Tensor:

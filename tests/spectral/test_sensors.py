@@ -31,7 +31,9 @@ def test_widths_are_5_nm_but_for_the_short_wave_infrared() -> None:
     assert set(named_sensor("oci-aop-v3").width_nm) == {5.0}
     sfrefl = named_sensor("oci-sfrefl-v3")
     assert set(sfrefl.width_nm[sfrefl.wavelength < 900]) == {5.0}
-    assert sfrefl.width_nm[-5:].tolist() == [75, 30, 75, 50, 75]
+    # SWIR_bandpass of OCI L1B files.
+    widths = dict(zip(sfrefl.wavelength[-5:].tolist(), sfrefl.width_nm[-5:].tolist(), strict=True))
+    assert widths == {1038: 80, 1249: 30, 1618: 75, 2131: 50, 2258: 75}
 
 
 @pytest.mark.parametrize(

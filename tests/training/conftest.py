@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from spectm.data.patches import Patches
 from spectm.model.encoder import EncoderConfig
@@ -17,19 +16,6 @@ from spectm.training.settings import FinetuneConfig, PretrainConfig, Settings
 
 # Enough bands for the cyanobacteria windows (5, 4 and 5 bands) and for several indices of the red.
 BANDS_NM = np.concatenate([np.arange(410.0, 590.0, 20.0), np.arange(610.0, 726.0, 5.0)])
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # tensors here are so small that threads only wait for one another
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def fabric() -> Fabric:
-    return Fabric(accelerator="cpu", devices=1)
 
 
 def build_patches(

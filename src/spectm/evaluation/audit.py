@@ -70,6 +70,11 @@ def audit_labels(task: Task, fold: Fold, train: IntArray, context: Context) -> N
 def audit_auxiliary(task: Task, fold: Fold, samples: IntArray, dates: npt.NDArray[np.str_]) -> None:
     """Refuse laboratory samples whose other columns (chlorophyll, ...) would be auxiliary targets.
 
+    For a model that learns another laboratory quantity beside the target, from whatever samples have it. No
+    model of the protocol does, so that `spectm.evaluation.protocol` does not call this: targets and inputs,
+    which it does hand over, are checked by `audit_labels`. The first model with auxiliary targets has to call
+    it for each fold, before it learns, with the samples that these targets are of.
+
     Parameters
     ----------
     task : Task

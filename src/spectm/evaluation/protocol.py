@@ -27,7 +27,7 @@ from spectm.data.splits import (
     random_five,
     row_times,
 )
-from spectm.errors import ConfigError
+from spectm.errors import ConfigError, TrainingError
 from spectm.evaluation.audit import BUFFERED, audit_labels, audit_own_last_value, audit_spectra, pixel_keys
 from spectm.evaluation.baselines import BASELINES, Estimator, baseline_contexts, make_baseline
 from spectm.evaluation.models import ABLATIONS, VARIANTS, Variant, make_variant
@@ -49,6 +49,9 @@ __all__ = [
 
 SPLITS = ("leave-date-out", "leave-date-out-strict", "random-5", "leave-station-out", "forward")
 MODELS = (*BASELINES, *VARIANTS)
+
+# There for comparison; an own seed of each would cost more than the splits that claims rest on.
+FIRST_SEED_ONLY = ("leave-date-out-strict", "random-5")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ class Scope:
     ----------
     split, name : str
         ``leave-date-out`` and ``forward`` share by block of dates, ``leave-station-out`` by station,
-        ``random-5`` by shuffle.
+        ``random-5`` by shuffle, or where that leaves nothing to learn from by fold of a shuffle.
     folds : list of (str, Fold)
         Task and fold.
     test_times : ndarray of datetime64
@@ -170,6 +173,8 @@ def run_protocol(
     ------
     LeakageError
         If anything of a test set would be learned from.
+    TrainingError
+        Before anything is computed, if a split leaves no spectrum to pretrain on.
     """
     tasks = {name: build_task(name, patches, labels) for name in config.tasks}
     for task in tasks.values():
@@ -269,13 +274,14 @@ def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, .
     """The long jobs first, so that no worker is left with one at the end."""
     config = study.config
     family = [name for name in config.models if name in VARIANTS]
+    everywhere = [name for name in family if name not in ABLATIONS]
     for split in config.splits:
         if split == "leave-date-out-strict" and "leave-date-out" in config.splits:
             continue  # its folds have joined those of leave-date-out
-        for scope in scopes(study.tasks, split, config):
-            for seed in range(1 if split == "random-5" else config.seeds):
-                ablated = split == "leave-date-out" and seed < config.ablation_seeds
-                names = family if ablated else [name for name in family if name not in ABLATIONS]
+        wanted = family if split == "leave-date-out" else everywhere
+        for scope in _trainable_scopes(study, split) if wanted else ():
+            for seed in range(1 if split in FIRST_SEED_ONLY else config.seeds):
+                names = wanted if seed < config.ablation_seeds else everywhere
                 for group in _by_pretraining(names, study.settings):
                     yield _spectm_job, (scope, seed, group)
     for split in config.splits:
@@ -284,11 +290,40 @@ def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, .
                 yield _baseline_job, (split, task, model)
 
 
+def _trainable_scopes(study: _Study, split: str) -> Iterator[Scope]:
+    """Scopes of a split, each with something to pretrain on.
+
+    A shuffle of ``random-5`` tests every labelled row, so that its scope leaves nothing where there are no
+    unlabelled spectra; its five folds then get a pretraining each.
+    """
+    for scope in scopes(study.tasks, split, study.config):
+        if _can_learn(study, scope):
+            yield scope
+            continue
+        parts: dict[str, list[tuple[str, Fold]]] = {}
+        for task, fold in scope.folds if split == "random-5" else []:
+            parts.setdefault(f"{scope.name}, fold {fold.name}", []).append((task, fold))
+        smaller = [_scope(study.tasks, split, name, folds) for name, folds in parts.items()]
+        if not smaller or not all(_can_learn(study, part) for part in smaller):
+            raise TrainingError(
+                f"{split}, {scope.name}: no valid pixel is left to pretrain on, once all that is tested, or "
+                f"too near to it, is left out of {study.patches.n_samples} patches and "
+                f"{sum(source.n_samples for source in study.unlabelled)} unlabelled spectra. Give more "
+                "spectra (--unlabelled FILE), leave this split out of evaluation.splits, or the models of "
+                "SpecTM out of --models. Nothing was computed"
+            )
+        yield from smaller
+
+
+def _can_learn(study: _Study, scope: Scope) -> bool:
+    return any(source.valid.any() for source in blind_sources(study.patches, study.unlabelled, scope))
+
+
 def _contexts(study: _Study, name: str, fold: Fold, seed: int) -> tuple[Context, ...]:
     """Contexts in which a model of the family runs on a fold; none where it does not."""
     if name in ABLATIONS:
         return ("none",) if fold.split == "leave-date-out" else ()
-    if fold.split == "leave-date-out-strict" and seed > 0:
+    if fold.split in FIRST_SEED_ONLY and seed > 0:
         return ()
     return ("none",) if fold.split == "random-5" else study.config.contexts
 

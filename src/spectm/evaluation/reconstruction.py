@@ -21,9 +21,10 @@ from spectm.evaluation.scores import draw_weights
 from spectm.model.masking import TokenLayout
 from spectm.model.spectm import SpecTM
 from spectm.training.pretrain import layout_for, pretrain
+from spectm.training.ridge import Standardiser
 from spectm.training.settings import Settings
 
-__all__ = ["METHODS", "HeldOut", "reconstruct", "reconstruction_scores"]
+__all__ = ["METHODS", "HeldOut", "nearest_block", "reconstruct", "reconstruction_scores"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -59,6 +60,37 @@ class HeldOut:
     inferred: dict[str, FloatArray]
 
 
+def nearest_block(
+    times: npt.NDArray[np.datetime64], block_times: Sequence[npt.NDArray[np.datetime64]]
+) -> IntArray:
+    """Block of dates in which each spectrum is scored, so that none counts twice.
+
+    A patch can lie within the buffer of two blocks: eight days ahead, the overpass of a sample belongs to the
+    dates before.
+
+    Parameters
+    ----------
+    times : ndarray of datetime64, shape (n,)
+        Overpasses, UTC.
+    block_times : sequence of ndarray of datetime64
+        Test times of each block, in the order of blocks.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The block with the test time nearest to the overpass, the earlier one where two are equally near.
+
+    Examples
+    --------
+    >>> times = np.array(["2024-07-01T18", "2024-07-08T18", "2024-07-05T06"], dtype="datetime64[ns]")
+    >>> blocks = [times[:1], np.array(["2024-07-01T18", "2024-07-09T14"], dtype="datetime64[ns]")]
+    >>> print(nearest_block(times, blocks))
+    [0 1 0]
+    """
+    apart = [np.abs(times[:, None] - of_block[None, :]).min(axis=1) for of_block in block_times]
+    return np.stack(apart).argmin(axis=0)
+
+
 def reconstruct(
     fabric: Fabric,
     sources: Sequence[Patches],
@@ -78,7 +110,8 @@ def reconstruct(
     sources : sequence of Patches
         What may be learned from; audited against the test spectra.
     patches : Patches
-        Station patches, of which those within the buffer around a test time are filled in.
+        Station patches, of which those within the buffer around a test time are filled in. Where a patch lies
+        near the test times of several blocks, the caller gives it to one of them: see `nearest_block`.
     test_times : ndarray of datetime64
         Of the block of dates left out, UTC.
     settings : Settings
@@ -134,7 +167,11 @@ def reconstruction_scores(blocks: Sequence[HeldOut]) -> pd.DataFrame:
             for method in METHODS:
                 if np.isnan(errors[method]).any():
                     continue  # the spline does not extrapolate into the last window
-                ratio = np.sqrt((weights @ errors[method]) / (weights @ errors["ridge"]))
+                unit = weights @ errors["ridge"]  # zero where no hidden band varies: then there is no share
+                share = np.divide(
+                    weights @ errors[method], unit, out=np.full(unit.shape, np.nan), where=unit > 0
+                )
+                ratio = np.sqrt(share)
                 low, high = np.quantile(ratio[1:], [0.025, 0.975])
                 line = {"guard_nm": guard, "window": window, "method": method, "n_spectra": len(observed)}
                 line |= _correlations(observed[:, bands], inferred[method][:, bands])
@@ -157,9 +194,22 @@ def _window_bands(layout: TokenLayout) -> dict[str, IntArray]:
 
 
 def _correlations(observed: FloatArray, inferred: FloatArray) -> dict[str, float]:
-    per_band = [np.corrcoef(observed[:, b], inferred[:, b])[0, 1] for b in range(observed.shape[1])]
-    pooled = np.corrcoef(observed.ravel(), inferred.ravel())[0, 1]
-    return {"n_bands": observed.shape[1], "r": float(pooled), "r_band": float(np.mean(per_band))}
+    """Pooled, and the mean over the bands that vary; NaN where none does."""
+    vary = [b for b in range(observed.shape[1]) if np.ptp(observed[:, b]) > 0]
+    per_band = [_correlation(observed[:, b], inferred[:, b]) for b in vary]
+    r_band = float(np.mean(per_band)) if per_band else float("nan")
+    return {
+        "n_bands": observed.shape[1],
+        "r": _correlation(observed.ravel(), inferred.ravel()),
+        "r_band": r_band,
+    }
+
+
+def _correlation(observed: FloatArray, inferred: FloatArray) -> float:
+    """Pearson's r; 0 for a constant guess at what varies, NaN where nothing varies."""
+    if np.ptp(observed) == 0:
+        return float("nan")
+    return float(np.corrcoef(observed, inferred)[0, 1]) if np.ptp(inferred) > 0 else 0.0
 
 
 def _filled_in(model: SpecTM, test: Patches) -> FloatArray:
@@ -173,23 +223,25 @@ _Linear = Callable[[FloatArray, FloatArray, float], Callable[[FloatArray], Float
 
 
 def _ridge(visible: FloatArray, hidden: FloatArray, penalty: float) -> Callable[[FloatArray], FloatArray]:
-    """Ridge regression from standardised visible to hidden bands."""
-    centre, scale, target = visible.mean(axis=0), visible.std(axis=0), hidden.mean(axis=0)
-    x = (visible - centre) / scale
+    """Ridge regression from standardised visible to hidden bands; a constant visible band tells nothing."""
+    scaler, target = Standardiser().fit(visible), hidden.mean(axis=0)
+    x = scaler.scaled(visible)
     weight = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (hidden - target))
-    return lambda new: (new - centre) / scale @ weight + target
+    return lambda new: scaler.scaled(new) @ weight + target
 
 
 def _components(visible: FloatArray, hidden: FloatArray, n: float) -> Callable[[FloatArray], FloatArray]:
-    """Principal components of whole spectra; a new one's scores are least squares on its visible bands."""
-    joined = np.hstack([visible, hidden])
-    centre, scale = joined.mean(axis=0), joined.std(axis=0)
-    _, _, axes = np.linalg.svd((joined - centre) / scale, full_matrices=False)
+    """Principal components of whole spectra; a new one's scores are least squares on its visible bands.
+
+    A constant visible band tells nothing; a constant hidden one is given its constant.
+    """
+    seen, filled = Standardiser().fit(visible), Standardiser().fit(hidden)
+    x = np.hstack([seen.scaled(visible), filled.scaled(hidden)])
+    _, _, axes = np.linalg.svd(x, full_matrices=False)
     axes, n_visible = axes[: int(n)], visible.shape[1]
     to_hidden = np.linalg.pinv(axes[:, :n_visible].T).T @ axes[:, n_visible:]
-    return lambda new: (
-        ((new - centre[:n_visible]) / scale[:n_visible]) @ to_hidden * scale[n_visible:] + centre[n_visible:]
-    )
+    spread = np.where(np.isfinite(filled.scale_), filled.scale_, 0.0)
+    return lambda new: seen.scaled(new) @ to_hidden * spread + filled.mean_
 
 
 def _infer(

@@ -21,7 +21,13 @@ from spectm.data.patches import Patches
 from spectm.evaluation.baselines import BASELINES
 from spectm.evaluation.models import VARIANTS
 from spectm.evaluation.protocol import EvaluationConfig, blind_sources, run_protocol, scopes
-from spectm.evaluation.reconstruction import METHODS, HeldOut, reconstruct, reconstruction_scores
+from spectm.evaluation.reconstruction import (
+    METHODS,
+    HeldOut,
+    nearest_block,
+    reconstruct,
+    reconstruction_scores,
+)
 from spectm.evaluation.report import write_report
 from spectm.evaluation.results import (
     ENSEMBLE,
@@ -140,13 +146,19 @@ def _prediction(lines: pd.DataFrame) -> Prediction:
 def _reconstructions(
     tasks: dict[str, Task], patches: Patches, unlabelled: Sequence[Patches], settings: EvaluationSettings
 ) -> list[HeldOut]:
-    """Hidden bands of every held-out block of dates, for each guard; seed 0."""
+    """Hidden bands of every held-out block of dates, for each guard; seed 0. A patch is scored once."""
+    blocks = scopes(tasks, "leave-date-out", settings.evaluation)
+    block = nearest_block(patches.time, [scope.test_times for scope in blocks])
     jobs = [
         delayed(_reconstruction_job)(
-            blind_sources(patches, unlabelled, scope), patches, scope.test_times, settings, guard_nm
+            blind_sources(patches, unlabelled, scope),
+            patches.select(block == number),
+            scope.test_times,
+            settings,
+            guard_nm,
         )
         for guard_nm in settings.evaluation.guards_nm
-        for scope in scopes(tasks, "leave-date-out", settings.evaluation)
+        for number, scope in enumerate(blocks)
     ]
     return list(Parallel(n_jobs=settings.evaluation.workers)(jobs))
 
