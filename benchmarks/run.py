@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import pretraining, whole_run
+from benchmarks import composing, pretraining, whole_run
 from benchmarks.entry import Entry, machine_name
 
 __all__ = ["BENCHMARKS", "main", "write_results"]
@@ -16,6 +16,7 @@ __all__ = ["BENCHMARKS", "main", "write_results"]
 RESULTS = Path(__file__).parent / "results.json"
 
 BENCHMARKS: dict[str, Callable[[], list[Entry]]] = {
+    "compose": composing.measure,
     "pretraining": pretraining.measure,
     "whole_pretraining": whole_run.measure,
 }
@@ -53,7 +54,7 @@ def write_results(entries: Sequence[Entry], benchmark: str, path: Path) -> None:
         A JSON list, made where it is missing.
     """
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    kept = [item for item in known if not item["name"].startswith(f"{benchmark}/")]
+    kept = [item for item in known if not item["name"].startswith((f"{benchmark}/", f"{benchmark}_"))]
     text = json.dumps([*kept, *(asdict(entry) for entry in entries)], indent=1, allow_nan=False) + "\n"
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text, encoding="utf-8")

@@ -13,6 +13,7 @@ __all__ = [
     "LeakageError",
     "LoginError",
     "MaskError",
+    "OpticsError",
     "PatchError",
     "RegionError",
     "ReportError",
@@ -34,6 +35,10 @@ class BandNotFoundError(SpectmError, LookupError):
 
 class SensorError(SpectmError, ValueError):
     """A band list, sensor name or window set that can't be used."""
+
+
+class OpticsError(SpectmError, ValueError):
+    """A water that can't be, or a wavelength that the bio-optical model does not know."""
 
 
 class ConfigError(SpectmError, ValueError):

@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import re
@@ -42,7 +43,20 @@ def test_help_lists_every_command_and_is_quick() -> None:
     listed = text.partition("COMMAND\n")[2].partition("\n\n")[0]
     found = dict(re.findall(r"^    (\w+) +(.*(?:\n {10,}.*)*)", listed, flags=re.MULTILINE))
     assert {name: " ".join(what.split()) for name, what in found.items()} == COMMANDS
-    assert set(COMMANDS) == {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
+    data = {"fetch", "inspect", "flags", "compose", "patches", "matchups"}
+    assert set(COMMANDS) == data | {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
+
+
+def test_a_package_of_an_extra_that_is_missing_is_named_with_the_extra(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    command = ModuleType("spectm.cli.compose")
+    command.add_arguments = lambda parser: None  # type: ignore[attr-defined]
+    command.run = lambda args: importlib.import_module("zarr")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "spectm.cli.compose", command)
+    assert main(["compose"]) == 1
+    assert capsys.readouterr().err == (
+        'spectm compose: wanted the package zarr, found none. pip install "spectm[geo]"\n'
+    )
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -72,7 +86,7 @@ def test_help_of_each_command_has_an_example(name: str, capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert "example" in text
     example = text.partition("example")[2]
-    assert re.search(rf"^  spectm {name} --", example, flags=re.MULTILINE)
+    assert re.search(rf"^  spectm {name} \S", example, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("words", [[], ["pretrian"], ["predict"], ["windows", "--sensors", "x"]])

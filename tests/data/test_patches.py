@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import h5py
@@ -249,8 +249,9 @@ def test_rows_are_selected_with_all_that_belongs_to_them():
         assert chosen.wavelength.tolist() == patches.wavelength.tolist()
 
 
+@pytest.mark.parametrize("spans_days", [False, True])
 @pytest.mark.parametrize("nanoseconds", [0, 123_456_789])
-def test_what_is_written_is_read_back_in_full(tmp_path, nanoseconds):
+def test_what_is_written_is_read_back_in_full(tmp_path, nanoseconds, spans_days):
     rng = np.random.default_rng(0)
     Rrs = rng.normal(0.003, 0.01, (3, 4, 3, 3)).astype("float32")
     Rrs[0, 1, 2, 0], Rrs[2] = np.nan, np.nan
@@ -263,12 +264,15 @@ def test_what_is_written_is_read_back_in_full(tmp_path, nanoseconds):
         longitude=np.array([-83.33, np.nan, 0.2]),
         source="by hand, ünicode",
     )
+    if spans_days:
+        four_days = np.array([[-4, 4]], "timedelta64[D]")
+        patches = replace(patches, time_bounds=patches.time[:, None] + four_days)
     path = tmp_path / "patches.nc"
     write_patches(patches, path)
     back = read_patches(path)
     for field in fields(Patches):
         wrote, read = getattr(patches, field.name), getattr(back, field.name)
-        if field.name == "source":
+        if field.name == "source" or wrote is None:
             assert read == wrote
         else:
             assert read.dtype == wrote.dtype

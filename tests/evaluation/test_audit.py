@@ -209,6 +209,19 @@ def test_a_spectrum_within_sixty_hours(tested, split: str) -> None:
         audit_spectra([far, near], patches, times, split, purpose="pretraining")
 
 
+def test_a_composite_that_reaches_into_the_sixty_hours(tested) -> None:
+    """Its middle is far enough, but it holds pixels of days around that."""
+    patches, times = tested
+    middle = spectra([times.min() - 60 * HOUR - np.timedelta64(4, "D")])
+    days = np.array([[-4, 4]], dtype="timedelta64[D]")
+    audit_spectra([middle], patches, times, "leave-date-out", purpose="pretraining")
+    eight_days = replace(middle, time_bounds=middle.time[:, None] + days)
+    with pytest.raises(LeakageError, match="within 60 h would enter pretraining"):
+        audit_spectra([eight_days], patches, times, "leave-date-out", purpose="pretraining")
+    clean = replace(middle, time_bounds=middle.time[:, None] + days - np.timedelta64(1, "s"))
+    audit_spectra([clean], patches, times, "leave-date-out", purpose="pretraining")
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_spectrum_later_than_the_test(tested, split: str) -> None:
     patches, times = tested

@@ -45,6 +45,27 @@ def test_rows_are_patches_with_a_valid_pixel(make_patches) -> None:
     assert data.day_of_year[-1:].tolist() == [183 + 36]
 
 
+def test_a_single_source_without_gaps_is_not_copied(make_patches) -> None:
+    patches = make_patches()
+    whole = patches.select(np.delete(np.arange(40), 11))
+    assert np.shares_memory(pretraining_data([whole]).Rrs.numpy(), whole.Rrs)
+    assert pretraining_data([patches]).n_samples == 39  # here the empty patch is left out, which copies
+
+
+def test_statistics_of_some_rows_are_those_of_these_rows_alone(
+    make_patches, make_settings, monkeypatch
+) -> None:
+    settings = make_settings()
+    data = pretraining_data([make_patches()])
+    layout, rows = layout_for(settings, data.wavelength), torch.tensor([0, 3, 4, 17, 30])
+    alone = band_statistics(data.Rrs[rows], layout, settings.preprocess)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 2)
+    among = band_statistics(data.Rrs, layout, settings.preprocess, rows=rows)
+    np.testing.assert_array_equal(among.centre, alone.centre)
+    np.testing.assert_array_equal(among.scale, alone.scale)
+    assert among.log_brightness == alone.log_brightness
+
+
 def test_partners_are_eight_days_later_at_the_same_station(make_patches) -> None:
     patches = make_patches()  # every 4 days at 4 stations, so 8 days ahead is 8 rows further
     data = pretraining_data([patches])

@@ -17,11 +17,19 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "windows": "print which bands of a sensor the diagnostic windows hold",
     "indices": "print the spectral indices and whether a sensor supports them",
+    "fetch": "search NASA's archive and download granules of a region",
+    "inspect": "print what a granule, map, patch file or cube holds, with a quick look",
+    "flags": "print how many pixels each quality flag costs in a granule",
+    "compose": "average granules onto a grid, period by period, into one cube",
+    "patches": "cut windows from a cube, for pretraining",
+    "matchups": "pair laboratory samples with pixels, and say why where there are none",
     "pretrain": "learn from unlabelled patches by hiding the pigment bands",
     "finetune": "train a microcystin regressor on a pretrained model and laboratory samples",
     "predict": "estimate microcystin for patches with a trained regressor",
     "evaluate": "score models and baselines on real data by the protocol, with a report",
 }
+# Packages that not every command needs -> the extra that installs them.
+EXTRAS = {"dask": "geo", "distributed": "geo", "earthaccess": "fetch", "zarr": "geo"}
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 
@@ -42,6 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SpectmError as error:
         line = " ".join(str(error).split())  # libraries, whose words some errors repeat, write several
         print(f"spectm {args.command}: {line}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        extra = EXTRAS[error.name]
+        hint = f'pip install "spectm[{extra}]"'
+        print(f"spectm {args.command}: wanted the package {error.name}, found none. {hint}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print(f"\nspectm {args.command}: interrupted {error}".rstrip(), file=sys.stderr)

@@ -89,13 +89,19 @@ def may_compile(args: argparse.Namespace) -> bool:
     return reason is None
 
 
+def _digest(path: Path) -> str:
+    """SHA-256 of a file that may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_sources(paths: list[Path]) -> tuple[list[Patches], list[dict[str, Any]]]:
     """Patch files, and what a checkpoint records of each: name, checksum, number and times of patches."""
     sources = [read_patches(path) for path in paths]
     provenance = [
         {
             "file": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": _digest(path),
             "source": patches.source,
             "n_patches": patches.n_samples,
             "first": str(patches.time.min()),

@@ -6,6 +6,7 @@ Nothing is clipped: over turbid water the atmospheric correction leaves real neg
 of them below the packing's ``valid_min`` of -0.01.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from spectm.data.patch_file import mapped_reflectance
 from spectm.errors import PatchError
 from spectm.files import replacing
 
@@ -28,6 +30,8 @@ StrArray = npt.NDArray[np.str_]
 # The same unit as different writers spell it; anything else would need a factor that nobody stated.
 PER_STERADIAN = frozenset({"sr-1", "sr^-1", "sr**-1", "1/sr", "1 / sr"})
 NANOMETRES = frozenset({"nm", "nanometer", "nanometers", "nanometre", "nanometres"})
+
+PART_BYTES = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +52,9 @@ class Patches:
         Degrees north and east, NaN where unknown.
     source : str
         Where the data come from, as the file says, or else the file's name.
+    time_bounds : ndarray of datetime64[ns], shape (sample, 2), optional
+        First moment and end of what each patch covers, UTC, where that is more than a moment: a composite
+        holds pixels of days around its time, and what is tested must not be among them.
 
     Raises
     ------
@@ -76,6 +83,7 @@ class Patches:
     latitude: npt.NDArray[np.float64]
     longitude: npt.NDArray[np.float64]
     source: str
+    time_bounds: TimeArray | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""
@@ -91,6 +99,11 @@ class Patches:
                     f"wanted one {name} for each of {self.n_samples} patches, found the shape {found} "
                     f"in {self.source}."
                 )
+        if self.time_bounds is not None and self.time_bounds.shape != (self.n_samples, 2):
+            raise PatchError(
+                f"wanted time_bounds of the shape {(self.n_samples, 2)}, found {self.time_bounds.shape} in "
+                f"{self.source}."
+            )
         if not np.all(np.diff(self.wavelength) > 0):
             raise PatchError(
                 f"wanted strictly increasing wavelengths, found others in {self.source}. "
@@ -108,19 +121,42 @@ class Patches:
         return int(self.Rrs.shape[1])
 
     @property
+    def first(self) -> TimeArray:
+        """Earliest moment that each patch may hold, UTC, shape (sample,)."""
+        return self.time if self.time_bounds is None else self.time_bounds[:, 0]
+
+    @property
+    def last(self) -> TimeArray:
+        """Latest moment that each patch may hold, UTC, shape (sample,)."""
+        return self.time if self.time_bounds is None else self.time_bounds[:, 1]
+
+    @property
     def valid(self) -> BoolArray:
         """True for pixels with all bands finite, shape (sample, y, x)."""
-        return np.logical_and.reduce(np.isfinite(self.Rrs), axis=1)
+        valid = np.empty((self.n_samples, *self.Rrs.shape[2:]), dtype=np.bool_)
+        for rows in self._parts():
+            np.logical_and.reduce(np.isfinite(self.Rrs[rows]), axis=1, out=valid[rows])
+        return valid
 
     def mean_spectrum(self) -> npt.NDArray[np.float64]:
         """Mean over the valid pixels of each patch, shape (sample, n_bands), sr^-1; NaN where none is valid.
 
         A pixel that lacks one band lends none: a mean of other pixels at each band would have steps in it.
         """
-        valid = self.valid[:, None]  # (sample, 1, y, x)
-        total = np.where(valid, self.Rrs, 0.0).sum(axis=(2, 3), dtype=np.float64)  # (sample, n_bands)
-        count = valid.sum(axis=(2, 3))  # (sample, 1)
-        return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        mean = np.full((self.n_samples, self.n_bands), np.nan)
+        for rows in self._parts():
+            Rrs = self.Rrs[rows]
+            valid = np.logical_and.reduce(np.isfinite(Rrs), axis=1, keepdims=True)  # (sample, 1, y, x)
+            total = np.where(valid, Rrs, 0.0).sum(axis=(2, 3), dtype=np.float64)  # (sample, n_bands)
+            count = valid.sum(axis=(2, 3))  # (sample, 1)
+            np.divide(total, count, out=mean[rows], where=count > 0)
+        return mean
+
+    def _parts(self) -> Iterator[slice]:
+        """Rows in parts of some megabytes: of a mapped file, no copy is made of all at once."""
+        bytes_per_row = max(1, self.Rrs[:1].nbytes)
+        step = max(1, PART_BYTES // bytes_per_row)
+        return (slice(first, first + step) for first in range(0, self.n_samples, step))
 
     def select(self, rows: IntArray | BoolArray | slice) -> "Patches":
         """Return the patches of some rows, given as positions, a boolean array or a slice."""
@@ -132,6 +168,7 @@ class Patches:
             latitude=self.latitude[rows],
             longitude=self.longitude[rows],
             source=self.source,
+            time_bounds=None if self.time_bounds is None else self.time_bounds[rows],
         )
 
 
@@ -148,7 +185,9 @@ def read_patches(path: Path) -> Patches:
     Returns
     -------
     Patches
-        Bands sorted by wavelength. Infinite values count as missing; negative ones are kept.
+        Bands sorted by wavelength. Infinite values count as missing; negative ones are kept. Of a file
+        that `spectm patches` or `spectm matchups` wrote, ``Rrs`` is mapped and not read: it takes memory only
+        where it is looked at.
 
     Raises
     ------
@@ -163,14 +202,17 @@ def read_patches(path: Path) -> Patches:
             f"wanted a file of patches, found {found} at {path}. Give the path of one netCDF file."
         )
     try:
+        mapped = mapped_reflectance(path)
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            if mapped is not None:
+                dataset["Rrs"] = (dataset["Rrs"].dims, mapped, dataset["Rrs"].attrs)
             dataset.load()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise PatchError(
             f"wanted a complete netCDF-4 file with readable times, could not read {path}: {error}. Is the "
             "download complete? Fetch it again; a netCDF-3 file can be converted with `nccopy -k nc4`."
         ) from error
-    return _from_dataset(dataset, path)
+    return _from_dataset(dataset, path, mapped)
 
 
 def write_patches(patches: Patches, path: Path) -> None:
@@ -183,18 +225,24 @@ def write_patches(patches: Patches, path: Path) -> None:
     path : Path
         The file; an older one is replaced once the new one is complete.
     """
+    bounds = {} if patches.time_bounds is None else {"bounds": "time_bnds"}
     dataset = xr.Dataset(
         {"Rrs": (("sample", "wavelength", "y", "x"), patches.Rrs, {"units": "sr-1"})},
         coords={
             "wavelength": ("wavelength", patches.wavelength, {"units": "nm"}),
-            "time": ("sample", patches.time, {"long_name": "overpass, UTC"}),
+            "time": ("sample", patches.time, {"long_name": "overpass, UTC"} | bounds),
             "latitude": ("sample", patches.latitude, {"units": "degrees_north"}),
             "longitude": ("sample", patches.longitude, {"units": "degrees_east"}),
             "station": ("sample", patches.station.astype(object)),
         },
         attrs={"Conventions": "CF-1.11", "title": "Patches of reflectance", "source": patches.source},
     )
-    whole_seconds = np.all(patches.time == patches.time.astype("datetime64[s]"))
+    if patches.time_bounds is not None:
+        dataset["time_bnds"] = ("sample", "bnds"), patches.time_bounds
+    whole_seconds = all(
+        np.all(times == times.astype("datetime64[s]"))
+        for times in (patches.time, patches.first, patches.last)
+    )
     unit = "seconds" if whole_seconds else "nanoseconds"  # few programs know nanoseconds
     encoding: dict[str, dict[str, Any]] = {
         "time": {"units": f"{unit} since 1970-01-01", "dtype": "int64"},
@@ -235,7 +283,7 @@ def partners(patches: Patches, *, lead_days: float = 8.0, tolerance_days: float 
     return partner
 
 
-def _from_dataset(dataset: xr.Dataset, path: Path) -> Patches:
+def _from_dataset(dataset: xr.Dataset, path: Path, mapped: npt.NDArray[np.float32] | None = None) -> Patches:
     """Check what was read and put it into the one form."""
     for name in ("Rrs", "wavelength", "time"):
         if name not in dataset.variables:
@@ -245,15 +293,16 @@ def _from_dataset(dataset: xr.Dataset, path: Path) -> Patches:
             )
     _check_units(dataset, "Rrs", PER_STERADIAN, "sr-1", path)
     _check_units(dataset, "wavelength", NANOMETRES, "nm", path)
-    Rrs, sample_dim = _reflectance(dataset["Rrs"], path)
+    Rrs, sample_dim = _reflectance(dataset["Rrs"], path, is_clean=mapped is not None)
     wavelength = _along(dataset, "wavelength", "wavelength", path).astype(np.float64)
     order = _band_order(wavelength, path)
     n_samples = Rrs.shape[0]
     unknown = np.full(n_samples, np.nan)
     return Patches(
-        Rrs=Rrs[:, order],
+        Rrs=Rrs if np.all(np.diff(order) == 1) else Rrs[:, order],
         wavelength=wavelength[order],
         time=_times(dataset, sample_dim, path),
+        time_bounds=_bounds(dataset, sample_dim, path),
         station=_stations(dataset, sample_dim, path),
         latitude=_along(dataset, "latitude", sample_dim, path, unknown).astype(np.float64),
         longitude=_along(dataset, "longitude", sample_dim, path, unknown).astype(np.float64),
@@ -272,8 +321,8 @@ def _check_units(dataset: xr.Dataset, name: str, spellings: frozenset[str], want
         )
 
 
-def _reflectance(Rrs: xr.DataArray, path: Path) -> tuple[npt.NDArray[np.float32], str]:
-    """Rrs as (sample, wavelength, y, x), and the name of the sample dimension."""
+def _reflectance(Rrs: xr.DataArray, path: Path, is_clean: bool) -> tuple[npt.NDArray[np.float32], str]:
+    """Rrs as (sample, wavelength, y, x), and the name of the sample dimension; as it is where it is clean."""
     if set(Rrs.dims) == {"sample", "wavelength", "y", "x"}:
         sample_dim, values = "sample", Rrs.transpose("sample", "wavelength", "y", "x").values
     elif set(Rrs.dims) == {"pixel", "wavelength"}:
@@ -288,6 +337,8 @@ def _reflectance(Rrs: xr.DataArray, path: Path) -> tuple[npt.NDArray[np.float32]
             f"wanted numbers in Rrs, found the shape {values.shape} of {values.dtype} in {path}. "
             "Was the file written from an empty selection?"
         )
+    if is_clean:
+        return values, sample_dim
     values = values.astype(np.float32)
     values[~np.isfinite(values)] = np.nan
     return values, sample_dim
@@ -338,6 +389,20 @@ def _times(dataset: xr.Dataset, sample_dim: str, path: Path) -> TimeArray:
             "Splits go by time: drop those without."
         )
     return values.astype("datetime64[ns]")
+
+
+def _bounds(dataset: xr.Dataset, sample_dim: str, path: Path) -> TimeArray | None:
+    """What the time's `bounds` attribute points to, which xarray decodes with the units of the time."""
+    name = dataset["time"].encoding.get("bounds", dataset["time"].attrs.get("bounds"))
+    if name is None or name not in dataset.variables:
+        return None
+    bounds = dataset[name]
+    if bounds.dims[:1] != (sample_dim,) or bounds.shape[1:] != (2,) or bounds.dtype.kind != "M":
+        raise PatchError(
+            f"wanted {name} as two times for each {sample_dim}, found the dimensions {tuple(bounds.dims)} of "
+            f"{bounds.dtype} in {path}. Give it as (sample, 2) with the units of time."
+        )
+    return bounds.values.astype("datetime64[ns]")
 
 
 def _stations(dataset: xr.Dataset, sample_dim: str, path: Path) -> StrArray:

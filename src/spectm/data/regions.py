@@ -71,7 +71,7 @@ class Region:
     @property
     def width(self) -> float:
         """Degrees of longitude from west to east."""
-        return (self.east - self.west) % 360
+        return self.east - self.west + (360 if self.crosses_date_line else 0)
 
     def contains(self, latitude: FloatArray, longitude: FloatArray) -> BoolArray:
         """True where a place lies in the box, its border included; a missing coordinate lies nowhere.

@@ -68,7 +68,9 @@ class Fold:
     test: IntArray
 
 
-def excluded_by(times: TimeArray, test_times: TimeArray, hours: float = BUFFER_HOURS) -> BoolArray:
+def excluded_by(
+    times: TimeArray, test_times: TimeArray, hours: float = BUFFER_HOURS, *, until: TimeArray | None = None
+) -> BoolArray:
     """Tell which times lie too near to a test time to be learned from.
 
     Parameters
@@ -79,6 +81,8 @@ def excluded_by(times: TimeArray, test_times: TimeArray, hours: float = BUFFER_H
         UTC; samples and overpasses of the test part, as `row_times` gives them.
     hours : float
         Buffer on either side; exactly so many hours apart is still too near.
+    until : ndarray of datetime64, shape (n,), optional
+        End of what covers more than a moment, as a composite does from `times` on.
 
     Returns
     -------
@@ -89,20 +93,22 @@ def excluded_by(times: TimeArray, test_times: TimeArray, hours: float = BUFFER_H
     Examples
     --------
     >>> times = np.array(["2024-08-01T11", "2024-08-01T12", "2024-08-09T00"], dtype="datetime64[ns]")
-    >>> print(excluded_by(times, np.array(["2024-08-04T00"], dtype="datetime64[ns]")))
+    >>> test_times = np.array(["2024-08-04T00"], dtype="datetime64[ns]")
+    >>> print(excluded_by(times, test_times))
     [False  True False]
+    >>> print(excluded_by(times, test_times, until=times + np.timedelta64(8, "D")))
+    [ True  True False]
     """
-    times, test_times = times.astype("datetime64[ns]"), np.sort(test_times.astype("datetime64[ns]"))
+    first, test_times = times.astype("datetime64[ns]"), np.sort(test_times.astype("datetime64[ns]"))
+    last = first if until is None else until.astype("datetime64[ns]")
     if test_times.size == 0:
-        return np.zeros(times.shape, dtype=np.bool_)
+        return np.zeros(first.shape, dtype=np.bool_)
     if np.isnat(test_times[-1]):  # NaT sorts to the end
-        return np.ones(times.shape, dtype=np.bool_)
-    place = np.searchsorted(test_times, times)
-    last = test_times.size - 1
-    before = np.abs(times - test_times[np.clip(place - 1, 0, last)])
-    after = np.abs(times - test_times[np.clip(place, 0, last)])
+        return np.ones(first.shape, dtype=np.bool_)
     buffer = np.timedelta64(round(hours * 3600), "s")
-    return (before <= buffer) | (after <= buffer) | np.isnat(times)
+    n_before = np.searchsorted(test_times, first - buffer, side="left")
+    n_until = np.searchsorted(test_times, last + buffer, side="right")
+    return (n_until > n_before) | np.isnat(first) | np.isnat(last)
 
 
 def row_times(rows: pd.DataFrame) -> TimeArray:

@@ -147,9 +147,11 @@ def audit_spectra(
     for source in sources:
         same = np.array([not keys.isdisjoint(tested) for keys in pixel_keys(source)], dtype=bool)
         _refuse_spectrum(same, source, f"{split}: a test spectrum would enter {purpose}")
-        near = excluded_by(source.time, test_times) if split in BUFFERED else np.zeros_like(same)
+        near = np.zeros_like(same)
+        if split in BUFFERED:
+            near = excluded_by(source.first, test_times, until=source.last)
         _refuse_spectrum(near, source, f"{split}: a spectrum within {BUFFER_HOURS:g} h would enter {purpose}")
-        late = source.time >= test_times.min() if split == "forward" else np.zeros_like(same)
+        late = source.last >= test_times.min() if split == "forward" else np.zeros_like(same)
         _refuse_spectrum(late, source, f"{split}: a spectrum later than the test would enter {purpose}")
 
 

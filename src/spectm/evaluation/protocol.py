@@ -250,9 +250,9 @@ def blind_sources(patches: Patches, unlabelled: Sequence[Patches], scope: Scope)
     for source in (patches, *unlabelled):
         keep = np.array([keys.isdisjoint(tested) for keys in pixel_keys(source)], dtype=bool)
         if scope.split in BUFFERED:
-            keep &= ~excluded_by(source.time, scope.test_times)
+            keep &= ~excluded_by(source.first, scope.test_times, until=source.last)
         if scope.split == "forward":
-            keep &= source.time < scope.test_times.min()
+            keep &= source.last < scope.test_times.min()
         if scope.split == "leave-station-out":
             keep &= source.station != scope.name
         sources.append(source.select(keep))

@@ -41,6 +41,7 @@ __all__ = [
 
 # Standardised indices are cut here: a ratio over a dark denominator would otherwise be all the loss there is.
 MAX_INDEX_SCORE = 5.0
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,11 +114,9 @@ def pretraining_data(sources: Sequence[Patches]) -> PretrainingData:
             )
     parts = [_rows_of(source) for source in sources]
     size = max((max(part["Rrs"].shape[2:]) for part in parts), default=1)
-    joined = (
-        {name: np.concatenate([_padded(part[name], size) for part in parts]) for name in parts[0]}
-        if parts
-        else {}
-    )
+    joined = {
+        name: _joined([_padded(part[name], size) for part in parts]) for name in (parts[0] if parts else ())
+    }
     if not joined or joined["Rrs"].shape[0] == 0:
         raise TrainingError(
             "pretraining wants patches with at least one valid pixel; found none. Is everything excluded?"
@@ -152,15 +151,20 @@ def _rows_of(patches: Patches) -> dict[str, npt.NDArray[Any]]:
         "ahead_day": np.where(found, day[partner], np.datetime64("NaT", "D")),
     }
     valid = np.isfinite(spectrum).all(axis=1)
-    return {name: array[valid] for name, array in rows.items()}
+    return rows if valid.all() else {name: array[valid] for name, array in rows.items()}
 
 
 def _padded(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     """Patches smaller than `size` pixels get missing ones on two sides; other arrays stay as they are."""
-    if array.ndim != 4:
+    if array.ndim != 4 or array.shape[2:] == (size, size):
         return array
     missing = [(0, 0), (0, 0), (0, size - array.shape[2]), (0, size - array.shape[3])]
     return np.pad(array, missing, constant_values=np.nan)
+
+
+def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Arrays one after the other; a single one, which may be mapped from a file, is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def layout_for(settings: Settings, wavelength: npt.NDArray[np.float64]) -> TokenLayout:
@@ -173,7 +177,9 @@ def layout_for(settings: Settings, wavelength: npt.NDArray[np.float64]) -> Token
     )
 
 
-def band_statistics(Rrs: Tensor, layout: TokenLayout, preprocess: PreprocessConfig) -> BandStatistics:
+def band_statistics(
+    Rrs: Tensor, layout: TokenLayout, preprocess: PreprocessConfig, *, rows: Tensor | None = None
+) -> BandStatistics:
     """Median and robust spread of each band over the given, and no other, spectra.
 
     Parameters
@@ -184,13 +190,18 @@ def band_statistics(Rrs: Tensor, layout: TokenLayout, preprocess: PreprocessConf
         Says which bands make the brightness.
     preprocess : PreprocessConfig
         Says whether spectra are divided by it.
+    rows : Tensor of int, optional
+        The training spectra among those of `Rrs`; all of them without it.
 
     Raises
     ------
     TrainingError
         If a band has no value at all.
     """
-    mean, there = pixel_mean(Rrs)
+    rows = torch.arange(Rrs.shape[0]) if rows is None else rows
+    # In parts, as a file of patches may be larger than memory; the means of all pixels are a part of it.
+    means, present = zip(*(pixel_mean(Rrs[part]) for part in torch.split(rows, ROWS_AT_ONCE)), strict=True)
+    mean, there = torch.cat(means), torch.cat(present)
     log_brightness = (0.0, 1.0)
     if preprocess.shape:
         outside = torch.from_numpy((layout.window < 0) & ~layout.guard)
@@ -336,7 +347,8 @@ def pretrain(
     data = pretraining_data(sources)
     validation = validation_rows(data.day, settings.pretraining.validation_share, seed)
     layout = layout_for(settings, data.wavelength)
-    statistics = band_statistics(data.Rrs[torch.from_numpy(~validation)], layout, settings.preprocess)
+    training = torch.from_numpy(np.flatnonzero(~validation))
+    statistics = band_statistics(data.Rrs, layout, settings.preprocess, rows=training)
     indices, names = index_targets(data.spectrum, data.wavelength, ~validation)
     if not names and "indices" in settings.objective.weights:
         raise TrainingError(

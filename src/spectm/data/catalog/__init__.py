@@ -1,0 +1,1 @@
+"""NASA's archive: search for granules, log in, fetch them whole, and keep a manifest."""

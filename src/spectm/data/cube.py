@@ -1,0 +1,373 @@
+"""The cube: composites over time in one Zarr store that is readable at every moment.
+
+A period is there once the attributes name it, and these are replaced at once when its last tile is written.
+So a run that was killed leaves the periods that were complete, and nothing of the others is taken for data.
+Names, units and attributes are in ``docs/formats.md``.
+"""
+
+import json
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spectm.data.composite import TileComposite
+from spectm.data.grid import Grid, Tile
+from spectm.data.periods import Period
+from spectm.errors import CubeError
+
+__all__ = [
+    "CHUNK_CELLS",
+    "CubeLayout",
+    "cube_layout",
+    "cube_losses",
+    "drop_period",
+    "extend_cube",
+    "finish_period",
+    "open_cube",
+    "period_records",
+    "prepare_cube",
+    "write_tile",
+]
+
+FORMAT, FORMAT_VERSION = "spectm-cube", 1
+# 64 x 64 cells, so that a patch touches few chunks, and 48 bands, so that a map of one reads a part only.
+CHUNK_CELLS, CHUNK_BANDS = 64, 48
+EPOCH = np.datetime64("1970-01-01")
+UNITS = {"Rrs": "sr-1", "rhos": "1"}
+LONG_NAMES = {"Rrs": "remote-sensing reflectance", "rhos": "surface reflectance"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubeLayout:
+    """What every period of a cube shares.
+
+    Parameters
+    ----------
+    product : str
+        "L2_AOP", "L3M_RRS" or "L3M_SFREFL".
+    wavelength : tuple of float
+        Band centres, nm.
+    grid : Grid
+        Cells.
+    days : int
+        Length of a period.
+    flags : tuple of str
+        Flags, each by its own name, that left a pixel out.
+    statistic : str
+        "mean", "median" or "weighted".
+    """
+
+    product: str
+    wavelength: tuple[float, ...]
+    grid: Grid
+    days: int
+    flags: tuple[str, ...]
+    statistic: str
+
+    @property
+    def reflectance(self) -> str:
+        """Name of the main variable."""
+        return "rhos" if self.product == "L3M_SFREFL" else "Rrs"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As attributes of the store hold it."""
+        grid = {name: getattr(self.grid, name) for name in Grid.__dataclass_fields__}
+        return {
+            "product": self.product,
+            "wavelength_nm": list(self.wavelength),
+            "grid": grid,
+            "days": self.days,
+            "flags": list(self.flags),
+            "statistic": self.statistic,
+        }
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> "CubeLayout":
+        """From the attributes of a store."""
+        return cls(
+            product=known["product"],
+            wavelength=tuple(known["wavelength_nm"]),
+            grid=Grid(**known["grid"]),
+            days=known["days"],
+            flags=tuple(known["flags"]),
+            statistic=known["statistic"],
+        )
+
+
+def open_cube(path: Path, *, chunks: Mapping[str, int] | None = None) -> xr.Dataset:
+    """Complete periods of a cube, read when they are used.
+
+    Parameters
+    ----------
+    path : Path
+        Folder that `spectm compose` wrote, or is writing.
+    chunks : mapping, optional
+        Sizes of dask chunks, {} for those of the store; without it xarray reads what is asked for, without
+        dask.
+
+    Returns
+    -------
+    Dataset
+        ``Rrs`` (sr-1; or ``rhos``) and its standard deviation ``Rrs_std`` within a cell on (time, lat, lon,
+        wavelength), ``count`` (pixels) and ``age`` (days before the end of the period) on (time, lat, lon),
+        and ``time_bnds``. ``time`` is the first day of a period, UTC. NaN is missing.
+
+    Raises
+    ------
+    CubeError
+        If there is no cube, or one of a later format.
+    """
+    _attributes(path)
+    try:
+        cube = xr.open_zarr(path, chunks=chunks, consolidated=True, decode_timedelta=False)  # type: ignore[arg-type]
+    except (OSError, KeyError, ValueError) as error:
+        raise CubeError(f"wanted a whole cube, could not read {path}: {error}. Compose it anew.") from error
+    complete = np.array([str(day)[:10] in cube.attrs["periods"] for day in cube["time"].values], dtype=bool)
+    return cube.isel(time=np.flatnonzero(complete))
+
+
+def cube_layout(path: Path) -> CubeLayout:
+    """Layout of an existing cube.
+
+    Raises
+    ------
+    CubeError
+        If there is no cube, or one of a later format.
+    """
+    return CubeLayout.from_dict(_attributes(path)["layout"])
+
+
+def period_records(path: Path) -> dict[str, dict[str, Any]]:
+    """What is known of each complete period, by its first day: granules and sizes, bad ones, pixel counts."""
+    records: dict[str, dict[str, Any]] = _attributes(path)["periods"]
+    return records
+
+
+def cube_losses(path: Path) -> pd.DataFrame:
+    """How many pixels each flag cost in each period.
+
+    Returns
+    -------
+    DataFrame
+        One row for each period and flag: period (first day), flag, excluded_by, pixels, alone (that this
+        flag alone cost), as counts of the pixels over the grid; the rows "(seen)", "(used)" and
+        "(incomplete)" count all of them, those that entered, and those without a flag that lacked a band.
+    """
+    chosen, rows = set(cube_layout(path).flags), []
+    for period, record in period_records(path).items():
+        rows += [(period, f"({name})", False, n, 0) for name, n in record["pixels"].items()]
+        alone = record["alone"]
+        rows += [(period, name, name in chosen, n, alone[name]) for name, n in record["flagged"].items()]
+    return pd.DataFrame(rows, columns=["period", "flag", "excluded_by", "pixels", "alone"])
+
+
+def prepare_cube(path: Path, layout: CubeLayout, periods: list[Period]) -> list[Period]:
+    """Make a cube for these periods, or make room for them at the end of an existing one.
+
+    Returns
+    -------
+    list of Period
+        All periods that the cube has room for, those asked for among them.
+
+    Raises
+    ------
+    CubeError
+        If the existing cube was made with another layout, or begins later than the first period.
+    """
+    if not path.exists():
+        _create(path, layout, periods)
+        return periods
+    known = _attributes(path)["layout"]
+    for name, wanted in layout.to_dict().items():
+        if known[name] != json.loads(json.dumps(wanted)):
+            raise CubeError(
+                f"wanted a cube with {name} = {_short(wanted)}, found {_short(known[name])} in {path}. Give "
+                "the settings it was made with, or write to another folder."
+            )
+    return extend_cube(path, layout, periods)
+
+
+def extend_cube(path: Path, layout: CubeLayout, periods: list[Period]) -> list[Period]:
+    """Make room at the end of a cube; the periods it then has room for."""
+    from spectm.data.periods import period_of
+
+    store = _group(path, consolidated=False)  # the copies of metadata would keep the old lengths
+    days = EPOCH + store["time"][:].astype("timedelta64[D]")
+    present = [period_of(day, layout.days) for day in days]
+    if periods[0] < present[0]:
+        raise CubeError(
+            f"wanted periods from {periods[0].start} on, found a cube that begins {present[0].start}: "
+            f"{path}. A cube grows at its end only; compose the earlier part into another folder."
+        )
+    after = present[-1]
+    while after < periods[-1]:
+        after = period_of(after.end, layout.days)
+        present.append(after)
+    if len(present) > days.size:
+        for name in store.array_keys():
+            array = store[name]
+            if array.metadata.dimension_names[0] == "time":
+                array.resize((len(present), *array.shape[1:]))
+        _put_times(store, present)
+    if len(present) > days.size:
+        _consolidate(path)  # readers see the old lengths until this one file is replaced
+    return present
+
+
+def write_tile(path: Path, row: int, tile: Tile, composite: TileComposite) -> None:
+    """Put one tile of one period (by its position in time) into the store."""
+    store = _group(path)
+    name = "Rrs" if "Rrs" in store else "rhos"
+    for variable, values in (
+        (name, composite.reflectance),
+        (f"{name}_std", composite.spread),
+        ("count", composite.count),
+        ("age", composite.age),
+    ):
+        store[variable][(row, *tile.index)] = values
+
+
+def finish_period(path: Path, period: Period, record: Mapping[str, Any]) -> None:
+    """Let a period be seen; its tiles must all be written."""
+    store = _group(path)
+    records = {**store.attrs["periods"], str(period.start): dict(record)}
+    store.attrs["periods"] = dict(sorted(records.items()))
+
+
+def drop_period(path: Path, period: Period) -> None:
+    """Let a period not be seen while it is written anew."""
+    store = _group(path)
+    records = dict(store.attrs["periods"])
+    if records.pop(str(period.start), None) is not None:
+        store.attrs["periods"] = records
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    """Attributes of the store, read from the one file that holds them all."""
+    header = Path(path) / "zarr.json"
+    if not header.is_file():
+        raise CubeError(
+            f"wanted a cube, found {'a folder without zarr.json' if Path(path).is_dir() else 'nothing'} at "
+            f"{path}. Give a folder that `spectm compose` wrote."
+        )
+    attributes: dict[str, Any] = json.loads(header.read_text(encoding="utf-8")).get("attributes", {})
+    if attributes.get("format") != FORMAT:
+        raise CubeError(f"wanted a cube of spectm, found another Zarr store at {path}. Compose one first.")
+    if attributes["format_version"] > FORMAT_VERSION:
+        raise CubeError(
+            f"wanted format version {FORMAT_VERSION} or older, found {attributes['format_version']} in "
+            f"{path}. Use a newer spectm."
+        )
+    return attributes
+
+
+def _create(path: Path, layout: CubeLayout, periods: list[Period]) -> None:
+    """An empty store under another name, then renamed: half a cube is never seen."""
+    import zarr
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    store: Any = zarr.open_group(unfinished, mode="w", zarr_format=3, attributes=_global_attributes(layout))
+    grid, n_bands, name = layout.grid, len(layout.wavelength), layout.reflectance
+    space = ("time", "lat", "lon")
+    cells = (1, min(CHUNK_CELLS, grid.n_rows), min(CHUNK_CELLS, grid.n_columns))
+    bands = (*cells, min(CHUNK_BANDS, n_bands))
+    shape = (len(periods), *grid.shape)
+    for variable, long_name in (
+        (name, LONG_NAMES[name]),
+        (f"{name}_std", f"standard deviation of {LONG_NAMES[name]} over the pixels of a cell"),
+    ):
+        attrs = {"units": UNITS[name], "long_name": long_name}
+        _array(store, variable, "f4", (*shape, n_bands), bands, (*space, "wavelength"), attrs)
+    _array(store, "count", "i4", shape, cells, space, {"units": "1", "long_name": "pixels in the cell"})
+    attrs = {"units": "days", "long_name": "mean time from the pixels to the end of the period"}
+    _array(store, "age", "f4", shape, cells, space, attrs)
+    n = len(periods)
+    since = {"units": "days since 1970-01-01", "calendar": "standard"}
+    first = {"standard_name": "time", "long_name": "first day of the period, UTC", "bounds": "time_bnds"}
+    _array(store, "time", "i4", (n,), (1024,), ("time",), since | first)
+    _array(store, "time_bnds", "i4", (n, 2), (1024, 2), ("time", "bnds"), since)
+    _put_times(store, periods)
+    for axis, values, attrs in (
+        ("lat", grid.latitude, {"units": "degrees_north", "standard_name": "latitude"}),
+        ("lon", grid.longitude, {"units": "degrees_east", "standard_name": "longitude"}),
+        ("wavelength", np.array(layout.wavelength), {"units": "nm", "standard_name": "radiation_wavelength"}),
+    ):
+        _array(store, axis, "f8", values.shape, values.shape, (axis,), attrs)
+        store[axis][:] = values
+    _consolidate(unfinished)
+    unfinished.rename(path)
+
+
+def _array(
+    store: Any,
+    name: str,
+    dtype: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dims: tuple[str, ...],
+    attrs: Mapping[str, Any],
+) -> None:
+    from zarr.codecs import BloscCodec
+
+    store.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        fill_value=np.nan if dtype == "f4" else 0,
+        dimension_names=dims,
+        attributes=dict(attrs),
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+    )
+
+
+def _global_attributes(layout: CubeLayout) -> dict[str, Any]:
+    return {
+        "Conventions": "CF-1.11",
+        "title": f"Composites of PACE OCI {layout.product} over {layout.days} days",
+        "source": "NASA PACE OCI, composed by spectm",
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "layout": layout.to_dict(),
+        "periods": {},
+    }
+
+
+def _put_times(store: Any, periods: list[Period]) -> None:
+    starts, ends = (
+        (np.array([getattr(period, side) for period in periods]) - EPOCH).astype(np.int32)
+        for side in ("start", "end")
+    )
+    store["time"][:] = starts
+    store["time_bnds"][:] = np.stack([starts, ends], axis=1)
+
+
+def _group(path: Path, *, consolidated: bool = True) -> Any:
+    """Store opened for writing."""
+    import zarr
+
+    return zarr.open_group(path, mode="r+", use_consolidated=consolidated)
+
+
+def _consolidate(path: Path) -> None:
+    """Write the metadata of all arrays into one file, replaced at once."""
+    import zarr
+
+    with warnings.catch_warnings():  # every reader of the store has agreed on it; the specification lags
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(path)
+
+
+def _short(value: object) -> str:
+    """A setting in at most a line."""
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:80]} ... {text[-30:]}"
