@@ -32,6 +32,7 @@ def by_name(entries: list[Entry]) -> dict[str, Entry]:
     return {entry.name.removeprefix("pretraining/"): entry for entry in entries}
 
 
+@pytest.mark.slow
 def test_a_smoke_run_writes_the_documented_json(tmp_path: Path) -> None:
     entries = measure(TINY, modes=[Mode()], n_runs=3, seconds=0.0, say=lambda line: None)
     write_results(entries, "pretraining", tmp_path / "results.json")

@@ -265,6 +265,7 @@ def test_labels_of_another_year(study: Study, pretrained: Path, tmp_path: Path, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -282,6 +283,7 @@ def test_devices_that_are_not_there(study: Study, tmp_path: Path, fails, words, 
 # Resuming
 
 
+@pytest.mark.slow
 def test_resume_with_other_settings_keeps_those_of_the_run(study, tiny: Path, tmp_path: Path, fails) -> None:
     """The message sends to settings.toml, so that must still be the broken run's."""
     out = tmp_path / "run"

@@ -47,6 +47,7 @@ def test_compose_says_what_it_made_and_a_second_run_that_nothing_changed(granule
         assert int(cube["count"].sum()) == 2 * (400 - 1)
 
 
+@pytest.mark.slow
 def test_options_reach_the_cube(granules, tmp_path) -> None:
     out = tmp_path / "c.zarr"
     words = [
@@ -86,6 +87,7 @@ def test_dates_and_regions_that_are_none_are_refused(granules, tmp_path, capsys)
     assert "Did you mean lake-erie" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_inspect_describes_and_draws_a_cube(granules, tmp_path, capsys) -> None:
     out, picture = tmp_path / "c.zarr", tmp_path / "look.png"
     run("compose", granules, REGION, "--out", out, "--resolution", 0.02)

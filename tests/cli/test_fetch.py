@@ -69,6 +69,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     return answering
 
 
+@pytest.mark.slow
 def test_table_login_and_files(archive: Archive, fetch: Command, tmp_path: Path) -> None:
     archive.add(L2, size=1_500_000_000)
     archive.add(OTHER, size=250_000_000)
@@ -92,6 +93,7 @@ def test_table_login_and_files(archive: Archive, fetch: Command, tmp_path: Path)
     assert set(read_manifest(tmp_path / "out").entries) == {L2, OTHER}
 
 
+@pytest.mark.slow
 def test_a_second_run_says_that_nothing_is_to_be_fetched(
     archive: Archive, fetch: Command, tmp_path: Path
 ) -> None:

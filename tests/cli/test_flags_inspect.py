@@ -72,6 +72,7 @@ def test_the_table_of_flags(swath: Path, capsys) -> None:
     assert lines[-1] == "left: 69 of 80 pixels (86.2 %)"
 
 
+@pytest.mark.slow
 def test_other_flags_and_a_region(swath: Path, capsys) -> None:
     """The preset for blooms keeps CHLWARN; the region holds lines 4 to 7 and pixels 4 to 7."""
     assert lines_of(capsys, "flags", swath, "--flags", "bloom")[-1] == "left: 70 of 80 pixels (87.5 %)"
@@ -94,6 +95,7 @@ def test_flags_as_csv(swath: Path, capsys) -> None:
     }
 
 
+@pytest.mark.slow
 def test_flags_that_can_not_be_counted(swath: Path, plain_map: Path, tmp_path: Path, capsys) -> None:
     assert "the flag CLOUD, found no such flag in" in refusal(capsys, "flags", swath, "--flags", "CLOUD")
     assert "swath.nc" in refusal(capsys, "flags", swath, "--flags", "CLOUD")
@@ -106,6 +108,7 @@ def test_flags_that_can_not_be_counted(swath: Path, plain_map: Path, tmp_path: P
 # spectm inspect
 
 
+@pytest.mark.slow
 def test_inspecting_a_swath(swath: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "look.png"
     lines = lines_of(capsys, "inspect", swath, "--picture", out)
@@ -129,6 +132,7 @@ def test_inspecting_a_part(swath: Path, capsys) -> None:
     assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("size")] == ["4 lines x 4 pixels"]
 
 
+@pytest.mark.slow
 def test_inspecting_a_map(plain_map: Path, tmp_path: Path, capsys) -> None:
     lines = lines_of(capsys, "inspect", plain_map, "--picture", tmp_path / "map.png")
     text = "\n".join(lines)
@@ -138,6 +142,7 @@ def test_inspecting_a_map(plain_map: Path, tmp_path: Path, capsys) -> None:
     assert (tmp_path / "map.png").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placed", [True, False])
 def test_inspecting_patches(tmp_path: Path, capsys, placed: bool) -> None:
     places = np.array([41.7, 41.8, 41.7]) if placed else np.full(3, np.nan)

@@ -66,6 +66,7 @@ def test_version_is_that_of_the_package() -> None:
     assert "torch" not in modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITHOUT_TORCH)
 def test_tables_need_no_torch(name: str) -> None:
     modules, text = imported_by(name)

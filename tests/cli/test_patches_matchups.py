@@ -84,6 +84,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_matchups_writes_a_row_for_every_sample(
     tmp_path: Path, granules: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +109,7 @@ def test_matchups_writes_a_row_for_every_sample(
     assert [file.name for file in out.parent.iterdir()] == ["matchups.csv"]
 
 
+@pytest.mark.slow
 def test_every_option_of_matchups_reaches_the_search(
     tmp_path: Path, granules: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +129,7 @@ def test_every_option_of_matchups_reaches_the_search(
     assert reasons("--max-cv", 0.15)[:2] == ["", ""]
 
 
+@pytest.mark.slow
 def test_patches_of_all_overpasses_are_what_evaluate_reads(
     tmp_path: Path, granules: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +157,7 @@ def test_a_bad_granule_is_listed_and_the_rest_goes_through(
     assert printed.err.startswith("not used: half.nc: wanted a complete netCDF-4 file")
 
 
+@pytest.mark.slow
 def test_matchups_from_a_cube(
     tmp_path: Path, labels: Path, fails: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +178,7 @@ def test_matchups_from_a_cube(
     assert "its flags were chosen when it was composed" in fails("matchups", *words, "--flags", "bloom")
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said_in_one_line(
     tmp_path: Path, granules: Path, labels: Path, fails: Callable[..., str]
 ) -> None:
@@ -207,6 +212,7 @@ def test_one_source_is_wanted(granules: Path, labels: Path, capsys: pytest.Captu
     assert "not allowed with argument" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_patches_cuts_a_cube(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cube, out = make_cube(tmp_path / "a.zarr", numbered(2, 6, 9)), tmp_path / "out" / "p.nc"
     assert call("patches", cube, "--out", out) == 0

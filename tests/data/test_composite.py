@@ -85,6 +85,7 @@ def test_cells_hold_what_a_loop_over_pixels_finds(seed: int, tmp_path: Path) -> 
     assert np.isnan(mean.age[empty]).all()
 
 
+@pytest.mark.slow
 def test_tiles_and_slabs_have_no_seams(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     paths = [write_l2_granule(tmp_path / f"{i}.nc", wavelength=BANDS, **swath(rng)) for i in range(3)]
@@ -111,6 +112,7 @@ def one_line(tmp_path: Path, **options: object) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_each_flag_costs_its_own_pixel(tmp_path: Path) -> None:
     bits = (1 << np.arange(32, dtype=np.uint32)).view(np.int32)[None, :]  # the k-th pixel has the k-th flag
     path = one_line(tmp_path, flags=bits)
@@ -134,6 +136,7 @@ def test_an_unknown_flag_names_the_granule_and_the_rest_goes_through(tmp_path: P
     assert "Did you mean CLDICE" in made.bad["line-0.nc"]
 
 
+@pytest.mark.slow
 def test_ages_run_to_the_end_of_the_period(tmp_path: Path) -> None:
     noon = one_line(tmp_path, time="2024-08-10T12:00:00")
     assert composed([noon]).age[1, 1] == pytest.approx(1.5)
@@ -160,6 +163,7 @@ def test_what_is_incomplete_is_counted(tmp_path: Path) -> None:
         assert made.count[1, 1] == n
 
 
+@pytest.mark.slow
 def test_a_granule_damaged_in_its_middle_leaves_nothing_behind(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     good, bad = (

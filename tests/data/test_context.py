@@ -190,6 +190,7 @@ def test_an_unknown_context_is_refused() -> None:
         context_columns("lab", [])  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "n_with_last", "climatology_r2", "persistence_r2"),
     [("current", 115, 0.64, 0.39), ("ahead", 79, 0.48, -0.24)],

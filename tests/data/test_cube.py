@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from spectm.data import composite
 from spectm.data.compose import compose, granule_files, take_stock
 from spectm.data.composite import CompositeConfig
 from spectm.data.cube import cube_layout, cube_losses, open_cube, period_records
+from spectm.data.granule import open_granule
 from spectm.data.regions import Region
 from spectm.errors import CubeError, GranuleError
 from tests.data.granules import swath_grid, write_l2_granule, write_l3_file
@@ -91,6 +93,7 @@ def test_a_second_run_changes_nothing(make, tmp_path: Path) -> None:
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_cube_grows_at_its_end_to_what_one_run_would_give(make, archive: Path, tmp_path: Path) -> None:
     make()
     write_day(archive, "2024-08-13", 0.004)
@@ -104,6 +107,7 @@ def test_a_cube_grows_at_its_end_to_what_one_run_would_give(make, archive: Path,
         assert float(cube["Rrs"].sel(time="2024-08-04").mean()) == pytest.approx(0.008, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_a_cube_does_not_grow_at_its_beginning(make, archive: Path, tmp_path: Path) -> None:
     make()
     write_day(archive, "2024-07-01", 0.004)
@@ -114,6 +118,7 @@ def test_a_cube_does_not_grow_at_its_beginning(make, archive: Path, tmp_path: Pa
     make(first=np.datetime64("2024-07-19"))
 
 
+@pytest.mark.slow
 def test_dates_choose_the_periods(make, tmp_path: Path) -> None:
     make(first=np.datetime64("2024-07-28"), last=np.datetime64("2024-08-20"))
     with open_cube(tmp_path / "cube.zarr") as cube:
@@ -122,6 +127,7 @@ def test_dates_choose_the_periods(make, tmp_path: Path) -> None:
         assert cube["count"].sum(("lat", "lon")).values.tolist() == [0, 100, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "name"),
     [
@@ -138,6 +144,7 @@ def test_other_settings_want_another_cube(make, tmp_path: Path, changed, name: s
     assert cube_layout(tmp_path / "cube.zarr").days == 8
 
 
+@pytest.mark.slow
 def test_the_final_granule_replaces_its_near_real_time_twin_and_old_versions(make, archive: Path) -> None:
     write_day(archive, "2024-08-04", 0.05, near_real_time=True)
     write_day(archive, "2024-07-20", 0.05, version="3.0")
@@ -164,6 +171,7 @@ def test_a_bad_granule_is_listed_and_the_rest_goes_through(make, archive: Path, 
     same(tmp_path / "cube.zarr", tmp_path / "without.zarr")
 
 
+@pytest.mark.slow
 def test_damage_found_by_one_tile_is_left_out_of_all(tmp_path: Path) -> None:
     folder, size = tmp_path / "g", 90
     folder.mkdir()
@@ -188,6 +196,24 @@ def test_damage_found_by_one_tile_is_left_out_of_all(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first["count"].values, second["count"].values)
 
 
+def test_a_granule_that_says_it_is_elsewhere_is_not_opened_again(tmp_path: Path, monkeypatch) -> None:
+    box = {f"geospatial_{name}": value for name, value in (("lat_min", 41.3), ("lat_max", 41.6))}
+    box |= {"geospatial_lon_min": -83.6, "geospatial_lon_max": -83.3}
+    away = {name: value + 20 for name, value in box.items()}
+    here = write_day(tmp_path, "2024-08-04", 0.001, attrs=box)
+    there = write_day(tmp_path, "2024-08-05", 0.003, attrs=away)
+    opened = []
+    monkeypatch.setattr(
+        composite,
+        "open_granule",
+        lambda path, region: opened.append(path) or open_granule(path, region=region),
+    )
+    compose([here, there], tmp_path / "c.zarr", REGION, resolution=RESOLUTION)
+    assert opened == [here]
+    assert len(period_records(tmp_path / "c.zarr")["2024-08-04"]["granules"]) == 2
+
+
+@pytest.mark.slow
 def test_losses_are_kept_by_period(make, archive: Path, tmp_path: Path) -> None:
     flags = {"CLDICE": [(0, 0), (1, 1)], "HIGLINT": [(1, 1)], "TURBIDW": [(2, 2)]}
     write_day(archive, "2024-08-05", 0.003, flags=flags)
@@ -199,6 +225,7 @@ def test_losses_are_kept_by_period(make, archive: Path, tmp_path: Path) -> None:
     assert losses.loc[["CLDICE", "HIGLINT", "TURBIDW"], "excluded_by"].tolist() == [True, True, False]
 
 
+@pytest.mark.slow
 def test_maps_keep_their_own_cells_and_rhos_its_name(tmp_path: Path) -> None:
     lat, lon = np.arange(41.9, 41.0, -0.1), np.arange(-83.95, -83.0, 0.1)
     values = np.full((lat.size, lon.size, 3), 0.02)
@@ -222,6 +249,7 @@ def test_maps_keep_their_own_cells_and_rhos_its_name(tmp_path: Path) -> None:
     assert len(report.bad) == 1
 
 
+@pytest.mark.slow
 def test_what_is_no_cube_is_refused(make, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match="wanted a cube, found nothing"):
         open_cube(tmp_path / "none.zarr")

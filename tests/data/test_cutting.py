@@ -50,6 +50,7 @@ def test_windows_tile_the_grid_from_its_north_west_corner(tmp_path: Path) -> Non
     assert patches.longitude[:2].tolist() == pytest.approx([-83.48125, -83.44375])
 
 
+@pytest.mark.slow
 def test_the_stride_and_the_size_may_be_others(tmp_path: Path) -> None:
     cube = make_cube(tmp_path / "a.zarr", numbered(1, 7, 6))
     assert cut(cube, size=5, stride=1, **ALL).station.tolist() == [
@@ -61,6 +62,7 @@ def test_the_stride_and_the_size_may_be_others(tmp_path: Path) -> None:
     assert single.Rrs[7, 0, 0, 0] == pytest.approx(0.0011)
 
 
+@pytest.mark.slow
 def test_names_grow_with_the_grid(tmp_path: Path) -> None:
     Rrs = np.full((1, 1, 10_001, 1), np.nan)
     Rrs[:, :, [3, 10_000]] = 0.01
@@ -73,6 +75,7 @@ def test_longitudes_beyond_the_date_line_are_west(tmp_path: Path) -> None:
     assert cut(cube, size=1).longitude.tolist() == [179.625, 179.875, -179.875, -179.625]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_windows_are_those_of_a_slow_loop(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -109,6 +112,7 @@ def test_windows_are_those_of_a_slow_loop(tmp_path: Path, seed: int) -> None:
     assert narrow.station.tolist() == patches.station.tolist()
 
 
+@pytest.mark.slow
 def test_a_region_chooses_windows_and_keeps_their_names(tmp_path: Path) -> None:
     cube = make_cube(tmp_path / "a.zarr", numbered(1, 6, 9))
     box = Region(
@@ -118,6 +122,7 @@ def test_a_region_chooses_windows_and_keeps_their_names(tmp_path: Path) -> None:
     assert extra(cube).attrs["settings"].endswith('"region": [-83.45, 41.9, -83.3, 41.95]}')
 
 
+@pytest.mark.slow
 def test_the_cube_of_a_run_that_goes_on_gives_its_complete_periods(tmp_path: Path) -> None:
     cube = make_cube(tmp_path / "a.zarr", numbered(3, 3, 3), unfinished=(1,))
     assert cut(cube).time.astype("datetime64[D]").astype(str).tolist() == ["2024-08-08", "2024-08-24"]
@@ -126,6 +131,7 @@ def test_the_cube_of_a_run_that_goes_on_gives_its_complete_periods(tmp_path: Pat
 # Which windows
 
 
+@pytest.mark.slow
 def test_the_share_is_met_exactly_or_not(tmp_path: Path) -> None:
     """Nine windows with 0 to 8 missing cells, never that of the centre."""
     Rrs = numbered(1, 3, 27)
@@ -148,6 +154,7 @@ def test_a_cell_that_lacks_a_band_is_not_valid(tmp_path: Path) -> None:
         cut(make_cube(tmp_path / "a.zarr", Rrs))
 
 
+@pytest.mark.slow
 def test_the_centre_is_water_which_another_period_may_tell(tmp_path: Path) -> None:
     Rrs = numbered(2, 3, 3)
     Rrs[0, 1, 1], Rrs[1] = np.nan, np.nan
@@ -163,6 +170,7 @@ def test_the_centre_is_water_which_another_period_may_tell(tmp_path: Path) -> No
 # Time and partners
 
 
+@pytest.mark.slow
 def test_time_is_the_middle_of_the_period_and_the_mean_observation_stands_beside(tmp_path: Path) -> None:
     age = np.zeros((1, 3, 3))
     age[0, 0, 0], age[0, 2, 2] = 6.0, 3.0
@@ -181,6 +189,7 @@ def test_time_is_the_middle_of_the_period_and_the_mean_observation_stands_beside
     assert found["granule"].values.tolist() == ["a.zarr 2024-08-04 to 2024-08-11"]
 
 
+@pytest.mark.slow
 def test_the_partner_is_the_same_window_in_the_next_period(tmp_path: Path) -> None:
     """Even where one was seen on the first day and the other on the last: fifteen days apart."""
     Rrs = numbered(4, 3, 6)
@@ -195,6 +204,7 @@ def test_the_partner_is_the_same_window_in_the_next_period(tmp_path: Path) -> No
     assert partners(patches).tolist() == [2, 3, 4, -1, 5, -1, -1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["2024-12-18", "2023-12-19"])  # 353-360, 361-365 (366), 1-8, 9-16
 def test_the_short_last_period_of_a_year_has_its_place_in_the_chain(tmp_path: Path, first: str) -> None:
     patches = cut(make_cube(tmp_path / "a.zarr", numbered(4, 1, 1), first=first), size=1)
@@ -203,6 +213,7 @@ def test_the_short_last_period_of_a_year_has_its_place_in_the_chain(tmp_path: Pa
     assert leads.tolist() == ([7, 7, 8] if first.startswith("2024") else [6.5, 6.5, 8])
 
 
+@pytest.mark.slow
 def test_days_have_their_partner_eight_days_on(tmp_path: Path) -> None:
     patches = cut(make_cube(tmp_path / "a.zarr", numbered(10, 1, 1), days=1, age=0.25), size=1)
     assert patches.time[0] == np.datetime64("2024-08-04T12:00")
@@ -266,6 +277,7 @@ def test_a_cube_that_someone_changed_is_not_cut(tmp_path: Path, value: float) ->
         cut(cube)
 
 
+@pytest.mark.slow
 def test_a_broken_run_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cube = make_cube(tmp_path / "a.zarr", numbered(2, 3, 3))
     cut(cube)

@@ -87,6 +87,7 @@ class Waits(list[float]):
 # Login
 
 
+@pytest.mark.slow
 def test_the_token_of_the_environment_comes_first(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

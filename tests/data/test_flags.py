@@ -186,6 +186,7 @@ def test_an_unknown_name(wrong: str, near: str) -> None:
 # Files
 
 
+@pytest.mark.slow
 def test_files_name_themselves_and_maps_have_no_flags(tmp_path: Path) -> None:
     latitude, longitude = swath_grid(4, 3)
     wavelength, Rrs = np.array([443, 560]), np.full((4, 3, 1), 0.002)

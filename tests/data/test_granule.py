@@ -136,6 +136,7 @@ def test_a_crop_of_a_real_swath(pace_files: Path) -> None:
 # Values and shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_bands", [172, 184])
 def test_any_number_of_bands(make_granule, n_bands: int) -> None:
     """172 in version 3, 184 in version 2."""
@@ -189,6 +190,7 @@ def test_names_of_version_3_2(make_map, make_granule, tmp_path: Path) -> None:
         assert granule.attrs["product"] == "L2_AOP"
 
 
+@pytest.mark.slow
 def test_near_real_time(make_granule, make_map) -> None:
     with open_granule(make_granule(near_real_time=True)) as granule:
         assert granule.attrs["near_real_time"] == 1
@@ -332,6 +334,7 @@ def test_missing_places_lie_nowhere(make_granule) -> None:
         assert int(np.isnan(granule["lat"].values).sum()) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bounds", [(10, 41, 11, 42), (-83.6, -10, -83.4, -9), (-83.4955, 41.4, -83.4945, 41.5)]
 )
@@ -399,6 +402,7 @@ def test_only_the_window_is_read(make_granule, reads) -> None:
         assert reads["latitude"] == 40 * 30
 
 
+@pytest.mark.slow
 def test_opening_reads_nothing_else(make_granule, make_map, reads) -> None:
     with open_granule(make_granule(40, 30)), open_granule(make_map()):
         assert reads == {}
@@ -434,6 +438,7 @@ def open_files(folder: Path) -> int:
     return sum(str(folder) in os.readlink(place) for place in places if place.is_symlink())  # noqa: PTH115
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
 def test_no_file_stays_open(make_granule, make_map, tmp_path: Path) -> None:
     swath, plain = make_granule(), make_map()
@@ -487,6 +492,7 @@ def test_a_page_of_html_in_place_of_a_file(tmp_path: Path) -> None:
         open_granule(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attrs",
     [
@@ -527,6 +533,7 @@ def test_a_missing_group(make_granule, group: str) -> None:
         open_granule(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["geophysical_data/Rrs", "geophysical_data/l2_flags", "sensor_band_parameters/wavelength_3d"]
 )
@@ -554,6 +561,7 @@ def test_uncertainty_may_be_missing(make_granule) -> None:
         assert "Rrs_unc" not in granule
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "units", "said"),
     [
@@ -570,6 +578,7 @@ def test_a_wrong_unit(make_granule, name: str, units: str | None, said: str) -> 
         open_granule(make_granule(units={name: units}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "units"), [("rhos", "sr^-1"), ("wavelength", None), ("lat", "degrees"), ("lon", None)]
 )

@@ -24,6 +24,7 @@ def test_nasa_periods_start_on_day_1_9_17_and_361() -> None:
     assert period_of(np.datetime64("2025-12-31"), 8).n_days == 5
 
 
+@pytest.mark.slow
 @given(st.dates(date(1990, 1, 1), date(2090, 1, 1)), st.integers(1, 366))
 def test_a_day_lies_in_its_period_and_periods_follow_without_gap(day: date, days: int) -> None:
     moment = np.datetime64(day)

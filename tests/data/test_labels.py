@@ -215,6 +215,7 @@ def test_zero_is_reported_and_dropped(make_file: MakeFile, text: str) -> None:
     assert read.problems["why"].tolist() == [cells.ZERO]
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="0123456789.-+eE<>bdlns ,±", max_size=8))
 def test_no_cell_is_lost_silently(text: str) -> None:
     place = cells.Place("lake.csv", 2, "microcystin")

@@ -120,6 +120,7 @@ def attribute(name: str, value: object, on: str = "Rrs") -> Callable[[Path], Non
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -183,6 +184,7 @@ def resident(kind: str) -> int:
     return int(lines[kind].split()[0]) * 1024
 
 
+@pytest.mark.slow
 def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     n_bytes = 60_000_000
     block = np.full((1500, 100, 10, 10), 0.004, dtype="float32")

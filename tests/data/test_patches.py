@@ -152,6 +152,7 @@ def test_a_missing_variable_is_named_with_those_found(tmp_path, name):
         read_patches(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "units", "message"),
     [
@@ -168,6 +169,7 @@ def test_other_units_are_refused(tmp_path, name, units, message):
         read_patches(saved(dataset, tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", ["sr^-1", "1/sr", "sr**-1"])
 def test_the_same_unit_may_be_spelt_otherwise(tmp_path, spelling):
     dataset = station_dataset()
@@ -175,6 +177,7 @@ def test_the_same_unit_may_be_spelt_otherwise(tmp_path, spelling):
     assert read_patches(saved(dataset, tmp_path)).n_samples == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -198,6 +201,7 @@ def test_other_dimensions_and_times_are_refused(tmp_path, change, message):
     assert "made.nc" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wavelength", "message"),
     [
@@ -249,6 +253,7 @@ def test_rows_are_selected_with_all_that_belongs_to_them():
         assert chosen.wavelength.tolist() == patches.wavelength.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spans_days", [False, True])
 @pytest.mark.parametrize("nanoseconds", [0, 123_456_789])
 def test_what_is_written_is_read_back_in_full(tmp_path, nanoseconds, spans_days):
@@ -326,6 +331,7 @@ def test_a_partner_is_later_even_where_the_tolerance_is_wider_than_the_lead():
     assert found.tolist() == [1, 2, -1]
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # a busy machine is no failure
 @given(
     days=st.lists(st.integers(0, 40 * 4).map(lambda n: n / 4), min_size=1, max_size=12),

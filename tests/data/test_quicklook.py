@@ -97,6 +97,7 @@ def share_of(picture: np.ndarray, rgb: tuple[int, int, int]) -> float:
     return float((np.abs(picture - rgb) <= 2).all(axis=-1).mean())
 
 
+@pytest.mark.slow
 def test_a_picture_of_a_swath(tmp_path: Path) -> None:
     """Red, green and missing thirds, side by side, each a good part of the picture."""
     lat, lon = swath_grid(9, 9, tilt=0.0)
@@ -116,6 +117,7 @@ def test_a_picture_of_a_swath(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_picture_of_one_band_and_of_nothing(tmp_path: Path) -> None:
     lat, lon = np.array([42.0, 41]), np.arange(-85.0, -80)
     values = np.linspace(0.1, 0.4, 10).reshape(2, 5, 1)

@@ -46,3 +46,21 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 def test_every_named_region_is_its_own_name() -> None:
     assert {parse_region(name).name for name in region_names()} == set(region_names())
     assert isinstance(parse_region("great-lakes"), Region)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "met"),
+    [
+        ("0,0,10,10", "5,5,15,15", True),
+        ("0,0,10,10", "2,2,3,3", True),
+        ("0,0,10,10", "10,10,20,20", True),
+        ("0,0,10,10", "11,0,20,10", False),
+        ("0,0,10,10", "0,11,10,20", False),
+        ("170,0,-170,10", "-175,5,-160,20", True),
+        ("170,0,-170,10", "-165,5,-160,20", False),
+        ("-180,-90,180,90", "170,0,-170,10", True),
+    ],
+)
+def test_boxes_that_share_a_place_meet(one: str, two: str, met: bool) -> None:
+    first, second = parse_region(one), parse_region(two)
+    assert first.meets(second) is second.meets(first) is met

@@ -88,6 +88,7 @@ def test_leave_date_out_tests_each_date_once_with_nothing_near_it(rows, strict):
             assert (row in fold.train) == (not near)  # nothing near is kept, and nothing else is lost
 
 
+@pytest.mark.slow
 @unhurried
 @given(rows=some_rows, seed=st.integers(0, 9))
 def test_random_five_tests_each_row_once(rows, seed):
@@ -108,6 +109,7 @@ def test_a_shuffle_is_the_same_again_and_another_one_differs():
     assert tests[0] != [list(range(i, i + 4)) for i in range(0, 20, 4)]
 
 
+@pytest.mark.slow
 @unhurried
 @given(rows=two_stations)
 def test_leave_station_out_tests_each_station_once(rows):
@@ -119,6 +121,7 @@ def test_leave_station_out_tests_each_station_once(rows):
         assert fold.train.size + fold.test.size == len(rows)
 
 
+@pytest.mark.slow
 @unhurried
 @given(rows=some_rows.filter(lambda rows: rows["date"].nunique() > 5))
 def test_forward_trains_on_what_was_known_and_is_not_near(rows):

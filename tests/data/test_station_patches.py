@@ -96,6 +96,7 @@ def every_pixel(*, but: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]
 # A match
 
 
+@pytest.mark.slow
 def test_a_match_in_numbers(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     labels = make_labels(sample(-2.5, place=(41.442, -83.47), value="<0.1"))
     path = make_granule(flags={"CLDICE": [(3, 2)], "TURBIDW": [(4, 3)], "CHLWARN": [(5, 4)]})
@@ -129,6 +130,7 @@ def test_a_row_for_every_surface_sample(
     assert np.isnan(rows["microcystin"].iloc[2])
 
 
+@pytest.mark.slow
 def test_the_nearest_in_time_is_taken_and_of_two_the_earlier(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -143,6 +145,7 @@ def test_the_nearest_in_time_is_taken_and_of_two_the_earlier(
     assert rows["hours_apart"].tolist() == [11, 12, -11, 12]
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_used_gives_way_to_the_next(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -174,6 +177,7 @@ def test_the_time_of_the_line_counts(make_granule: MakeGranule, make_labels: Cal
     assert rows["overpass_time"][0] == pd.Timestamp("2024-08-04T18:04Z")  # line 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "first_line", "first_pixel"), [(1, 4, 3), (5, 2, 1), (7, 1, 0)])
 def test_the_window_may_be_of_any_odd_size(
     make_granule: MakeGranule,
@@ -188,6 +192,7 @@ def test_the_window_may_be_of_any_odd_size(
     np.testing.assert_allclose(look.Rrs[0], 0.001 * line + 0.0001 * pixel, atol=1.1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slab_bytes", [64_000_000, 0])
 def test_beyond_the_edge_of_the_granule_nothing_is_valid(
     make_granule: MakeGranule,
@@ -223,6 +228,7 @@ def test_a_station_at_the_date_line(make_granule: MakeGranule, make_labels: Call
     assert rows["km_apart"][1] == pytest.approx(0.001 * 111.195 * np.cos(np.deg2rad(41.44)), rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_place_on_the_seam_of_two_granules_is_one_overpass(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -241,6 +247,7 @@ def test_a_place_on_the_seam_of_two_granules_is_one_overpass(
     assert matches.rows["granule"].tolist() == ["a.nc"]
 
 
+@pytest.mark.slow
 def test_a_real_granule(pace_files: Path, make_labels: Callable[..., Labels]) -> None:
     """Every pixel of it carries HISATZEN."""
     path = pace_files / "pace_l2_sample.nc"
@@ -286,6 +293,7 @@ def test_outside_every_granule(make_granule: MakeGranule, make_labels: Callable[
     assert found == ("outside every granule", "no pixel near 41.440 N, -83.200 E; a.nc, 1.0 h apart")
 
 
+@pytest.mark.slow
 def test_the_nearest_pixel_may_be_too_far(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -295,6 +303,7 @@ def test_the_nearest_pixel_may_be_too_far(
     assert match(make_granule(), labels, max_km=2.3).rows["reason"][0] == ""
 
 
+@pytest.mark.slow
 def test_all_pixels_flagged_says_what_costs_most(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -309,6 +318,7 @@ def test_all_pixels_flagged_says_what_costs_most(
     assert match(path, labels, flags=("STRAYLIGHT",)).rows["n_valid"][0] == 5
 
 
+@pytest.mark.slow
 def test_too_few_valid_pixels(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     Rrs = np.full((8, 8, 4), 0.01)
     for i, j in every_pixel()[:3]:
@@ -321,6 +331,7 @@ def test_too_few_valid_pixels(make_granule: MakeGranule, make_labels: Callable[.
     assert found == ("too few valid pixels", "0 of 9 pixels, wanted 5; a.nc, 1.0 h apart")
 
 
+@pytest.mark.slow
 def test_too_variable(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     Rrs = np.full((8, 8, 4), 0.01)
     Rrs[:, ::2] = 0.012  # three or six pixels of nine: (3 x 0.01 + 6 x 0.012) / 9 and a spread of 0.001
@@ -351,6 +362,7 @@ def test_no_time(make_granule: MakeGranule, make_labels: Callable[..., Labels]) 
     assert reason(match(make_granule(), replace(labels, table=timeless)))[0] == "no time"
 
 
+@pytest.mark.slow
 def test_of_several_reasons_the_one_that_came_furthest_is_told(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -373,6 +385,7 @@ def test_of_several_reasons_the_one_that_came_furthest_is_told(
 # Errors
 
 
+@pytest.mark.slow
 def test_a_granule_damaged_inside_is_listed_and_the_rest_goes_through(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -403,6 +416,7 @@ def test_a_flag_that_is_mistyped_is_no_damage(
         match(make_granule(), make_labels(sample()), flags=("CLOUD",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -420,6 +434,7 @@ def test_settings_that_cannot_be_meant_are_refused(
         match(make_granule(), make_labels(sample()), **given)
 
 
+@pytest.mark.slow
 def test_nothing_to_match_is_said(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     with pytest.raises(PatchError, match="wanted surface samples, found none among 1 rows"):
         match(make_granule(), make_labels(sample() + ",scum"))
@@ -504,6 +519,7 @@ def test_all_usable_overpasses_are_written_and_evaluate_can_pair_them(
         assert '"flags": ["bloom"]' in found.attrs["settings"]
 
 
+@pytest.mark.slow
 def test_the_real_layout_is_the_same(
     tmp_path: Path, lake_erie: Path, make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -532,6 +548,7 @@ def test_without_a_usable_window_there_is_no_file(
 # From a cube
 
 
+@pytest.mark.slow
 def test_from_a_cube_the_time_is_that_of_what_is_in_the_window(
     tmp_path: Path, make_labels: Callable[..., Labels]
 ) -> None:

@@ -99,6 +99,7 @@ def test_nothing_outside_the_training_rows_is_learned_from(task, name, context):
     assert spread_again[0] == spread[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEARNERS)
 def test_learners_find_what_is_in_the_spectrum(task, name):
     mean, _ = predicted(task, name)
@@ -120,6 +121,7 @@ def test_climatology_is_the_prior_mean_where_there_is_context(task, name):
     np.testing.assert_allclose(same_spread, spread, rtol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "context"), ALL)
 def test_a_spring_wholly_below_detection_is_predicted_so(task, name, context):
     # Warnings are errors here: none of the learners may complain of a target that does not vary.
@@ -138,6 +140,7 @@ def test_bands_below_400_nm_are_not_used(task, name):
     assert (predicted(task, name)[0] == predicted(replace(task, spectra=noisy), name)[0]).all()
 
 
+@pytest.mark.slow
 def test_ridge_is_that_of_scikit_learn_with_the_penalty_of_grouped_folds(task):
     # Each date has a spectrum and a concentration of its own that say nothing of other dates: rows
     # of one date vouch for each other, and only whole dates left out show that there is nothing to learn.
@@ -198,6 +201,7 @@ def test_best_index_says_which_bands_it_lacks(task):
         predicted(short, "best-index")
 
 
+@pytest.mark.slow
 def test_gaussian_process_knows_where_it_knows_less(task):
     far = task.spectra.copy()
     far[TEST[0]] *= np.linspace(0.2, 8, task.wavelength.size)

@@ -67,6 +67,7 @@ def test_the_others_are_pretrained_as_the_settings_say(tiny_settings) -> None:
         assert VARIANTS[name].pretrained is (name != "spectm-random-init")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spectm", "spectm-probe", "spectm-probe-hidden", "spectm-random-init"])
 @pytest.mark.parametrize("context", ["none", "season+lab"])
 def test_fit_and_predict(study: Study, make, fresh: SpecTM, name: str, context: str) -> None:
@@ -125,6 +126,7 @@ def test_the_hidden_probe_does_not_see_the_windows(study: Study, make) -> None:
         assert np.allclose(before, after, rtol=0, atol=1e-6) is same
 
 
+@pytest.mark.slow
 def test_the_seed_chooses_what_is_held_back(study: Study, make, tiny_settings: EvaluationSettings) -> None:
     """All rows are in every batch, so that without validation dates the seed changes nothing."""
     task = study.tasks["current"]

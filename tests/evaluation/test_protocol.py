@@ -131,6 +131,7 @@ def test_the_two_leave_date_out_splits_share_a_pretraining(study: Study) -> None
         np.testing.assert_array_equal(one.test_patches, two.test_patches)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_pretraining_is_blind_to_every_fold_that_shares_it(study: Study, split: str) -> None:
     """One spectrum at a time, against every test row of the scope, with the clock of the standard library."""
@@ -301,6 +302,7 @@ def test_a_small_run(study: Study, tiny_settings: EvaluationSettings) -> None:
     assert {"loss", "validation", "learning_rate", "reconstruction", "indices", "temporal"} <= set(curves)
 
 
+@pytest.mark.slow
 def test_references_run_in_their_own_context_alone(study: Study, tiny_settings) -> None:
     models = ("mean", "climatology", "persistence", "pls")
     tasks, predictions, curves = run(
@@ -359,6 +361,7 @@ def test_leaky_sources_stop_the_run(study, tiny_settings, monkeypatch, leaky, mo
         run(study, tiny_settings, splits=(split,), models=(model,), contexts=("none",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mean", "ridge", "spectm-probe"])
 def test_leaky_rows_stop_the_run(study, tiny_settings, monkeypatch, model: str) -> None:
     monkeypatch.setattr(protocol, "training_rows", lambda task, fold, context: np.arange(len(task.rows)))
@@ -366,6 +369,7 @@ def test_leaky_rows_stop_the_run(study, tiny_settings, monkeypatch, model: str) 
         run(study, tiny_settings, splits=("random-5",), models=(model,), contexts=("none",))
 
 
+@pytest.mark.slow
 def test_leaky_last_values_stop_the_run(study, tiny_settings, monkeypatch) -> None:
     monkeypatch.setattr(protocol, "training_rows", lambda task, fold, context: fold.train)
     options = {"splits": ("leave-date-out",), "models": ("ridge",), "tasks": ("current",)}
@@ -387,6 +391,7 @@ def test_a_target_among_its_inputs_stops_the_run(study, tiny_settings, monkeypat
         run(study, tiny_settings, tasks=("current",), models=("mean",), splits=("random-5",))
 
 
+@pytest.mark.slow
 def test_random_five_without_unlabelled_spectra(study: Study, tiny_settings) -> None:
     """A shuffle tests every patch but an empty one, so that its folds have a pretraining each."""
     alone = replace(study, unlabelled=())
@@ -399,6 +404,7 @@ def test_random_five_without_unlabelled_spectra(study: Study, tiny_settings) -> 
     }
 
 
+@pytest.mark.slow
 def test_one_shared_pixel_leaves_nothing_to_learn_from(study: Study, tiny_settings, monkeypatch) -> None:
     """The run says so, and what to do, before the baselines are computed."""
     Rrs = study.patches.Rrs.copy()
@@ -412,6 +418,7 @@ def test_one_shared_pixel_leaves_nothing_to_learn_from(study: Study, tiny_settin
             run(alone, tiny_settings, splits=(split,), models=("mean", "spectm"), contexts=("none",))
 
 
+@pytest.mark.slow
 def test_splits_for_comparison_pretrain_with_the_first_seed_alone(study: Study, tiny_settings) -> None:
     splits = ("leave-date-out-strict", "random-5")
     options = {"models": ("spectm-probe",), "contexts": ("none",), "tasks": ("current",)}

@@ -80,6 +80,7 @@ def test_linear_methods_recover_what_two_numbers_make(filled, days: np.ndarray) 
         np.testing.assert_allclose(found[:, IN_WINDOW], spectra[days == 28][:, IN_WINDOW], rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_linear_methods_do_not_read_hidden_bands(filled, days: np.ndarray) -> None:
     spectra = low_rank(days.size, seed=0) * np.random.default_rng(1).normal(
         1, 0.02, (days.size, BANDS_NM.size)
@@ -92,6 +93,7 @@ def test_linear_methods_do_not_read_hidden_bands(filled, days: np.ndarray) -> No
     assert np.abs(after.observed - before.observed)[:, IN_WINDOW].min() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard_nm", [0.0, 5.0])
 def test_spline_runs_through_the_visible_bands(filled, days: np.ndarray, guard_nm: float) -> None:
     spectra = low_rank(days.size, seed=2)
@@ -119,6 +121,7 @@ def test_spline_is_exact_for_a_cubic(filled, days: np.ndarray) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_mask_is_targeted_whatever_the_settings_say(filled, days, tiny_settings) -> None:
     spectra = low_rank(days.size, seed=4)
     odd = replace(tiny_settings, masking=replace(tiny_settings.masking, strategy="none", guard_nm=9.0))

@@ -166,6 +166,7 @@ def test_folds_of_the_protocol(erie) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_real_folds_are_clean(erie, split: str) -> None:
     """What the command will check before it trains, for every fold, context and pretraining."""

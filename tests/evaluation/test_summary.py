@@ -24,6 +24,7 @@ def row_starting(page, *cells):
     return next(r for table in tables(page) for r in table if r[: len(cells)] == list(cells))
 
 
+@pytest.mark.slow
 def test_every_table_is_whole(make_run_folder):
     page = results_page(make_run_folder())
     assert page.endswith("\n")
@@ -32,6 +33,7 @@ def test_every_table_is_whole(make_run_folder):
         assert {len(row) for row in table} == {len(table[0])}
 
 
+@pytest.mark.slow
 def test_scores_stand_where_they_belong(make_run_folder):
     page = results_page(make_run_folder(splits=SPLITS))
     row = row_starting(page, "gp", "season", "0.61 [0.40, 0.74]")
@@ -42,6 +44,7 @@ def test_scores_stand_where_they_belong(make_run_folder):
     assert row_starting(page, "spectm minus gp")[1:] == ["season", "-0.03 [-0.12, 0.08]", "not told apart"]
 
 
+@pytest.mark.slow
 def test_the_command_can_be_given_again(make_run_folder):
     page = results_page(make_run_folder())
     assert (
@@ -50,6 +53,7 @@ def test_the_command_can_be_given_again(make_run_folder):
     ) in page
 
 
+@pytest.mark.slow
 def test_the_paper_stands_beside(make_run_folder):
     models = [
         ("ridge", "none", (0.31, 0.12, 0.45), (-0.42, -0.7, -0.1)),
@@ -77,6 +81,7 @@ def test_the_paper_stands_beside(make_run_folder):
     )  # 615-640 and 660-680, every 5 nm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ratio", "said"),
     [
@@ -88,6 +93,7 @@ def test_ridge_is_the_measure_of_reconstruction(make_run_folder, ratio, said):
     assert said in results_page(make_run_folder(ratio=ratio))
 
 
+@pytest.mark.slow
 def test_the_calendar_and_the_limits(make_run_folder):
     page = results_page(make_run_folder())
     assert row_starting(page, "gp", "season", "0.19 [0.03, 0.33]")[3] == "better"

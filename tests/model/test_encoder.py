@@ -55,6 +55,7 @@ def test_the_mask_does_not_leak(make_encoder, make_spectra, bands_nm, options) -
                 assert torch.equal(x, y), (strategy, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS[::3], ids=str)
 def test_what_is_visible_does_matter(make_encoder, make_spectra, bands_nm, options) -> None:
     encoder, Rrs = make_encoder(**options), make_spectra(2, bands_nm)

@@ -34,6 +34,7 @@ def drawn(layout: TokenLayout, n_samples: int = 64, seed: int = 0, **config: obj
 
 # Runs of window bands: 6, 9, 9 on SFREFL and 11, 17, 18 on AOP (tests/spectral/test_windows.py); each is cut
 # into ceil(run / bands_per_token) tokens. A 5 nm guard adds runs of 2, 2, 1, 1 and of 1, 4, 4, 4, 4 bands.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sensor", "guard_nm", "bands_per_token", "n_tokens", "n_bands"),
     [
@@ -107,6 +108,7 @@ def test_tokens_follow_the_borders_on_a_small_list() -> None:
     assert (layout.n_bands, layout.n_tokens) == (12, 9)
 
 
+@pytest.mark.slow
 @given(
     steps=st.lists(st.floats(0.5, 90), min_size=1, max_size=60),
     bands_per_token=st.integers(1, 8),
@@ -166,6 +168,7 @@ def test_mixed_is_targeted_in_exactly_half_of_the_samples() -> None:
     assert torch.equal(mask.scored[~by_window], mask.hidden[~by_window])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize(("mask_share", "n_masked"), [(0.0, 0), (0.25, 10), (0.5, 20), (0.99, 40), (1.0, 40)])
 def test_mask_share_is_an_exact_count_of_samples(

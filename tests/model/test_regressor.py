@@ -111,6 +111,7 @@ def test_the_embedding_sees_everything_unless_told(make_encoder, make_spectra, b
     assert torch.equal(embedded[:, 32:48], encoded.tokens[:, 1])
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_overfitted_and_reaches_every_parameter(
     make_encoder, make_spectra, bands_nm
 ) -> None:

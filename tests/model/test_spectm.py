@@ -171,6 +171,7 @@ def test_a_batch_without_any_target_costs_nothing(make_model, make_batch) -> Non
     assert all((p.grad == 0).all() for p in model.parameters() if p.grad is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["reconstruction", "indices", "temporal"])
 def test_what_one_sample_lacks_changes_nothing_for_another(make_model, make_batch, task) -> None:
     model = make_model(
@@ -302,6 +303,7 @@ def test_fill_in_keeps_what_is_given(make_model, make_spectra, bands_nm) -> None
     assert torch.equal(model.fill_in(changed, mask.hidden)[:, hidden], filled[:, hidden])
 
 
+@pytest.mark.slow
 def test_fill_in_learns_the_spectrum_it_was_trained_on(make_model, make_spectra, bands_nm) -> None:
     model = make_model(ObjectiveConfig(indices=0, temporal=0), shape=True)
     Rrs = make_spectra(3, bands_nm, size=1)

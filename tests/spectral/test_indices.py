@@ -237,6 +237,7 @@ def test_shapes_and_order_are_checked() -> None:
         ndci(np.zeros(172), AOP[::-1])
 
 
+@pytest.mark.slow
 @given(level=st.floats(0.005, 0.05), slope=st.floats(-1e-6, 1e-6))
 def test_a_straight_line_has_no_height(level: float, slope: float) -> None:
     line = level + slope * SHORT
@@ -244,6 +245,7 @@ def test_a_straight_line_has_no_height(level: float, slope: float) -> None:
         assert INDICES[name].function(line, SHORT) == pytest.approx(0, abs=1e-15)
 
 
+@pytest.mark.slow
 @given(Rrs=spectra, level=st.floats(-0.01, 0.01), slope=st.floats(-1e-5, 1e-5))
 def test_adding_a_straight_line_changes_no_height(Rrs: np.ndarray, level: float, slope: float) -> None:
     for name in HEIGHTS:
@@ -254,6 +256,7 @@ def test_adding_a_straight_line_changes_no_height(Rrs: np.ndarray, level: float,
             )
 
 
+@pytest.mark.slow
 @given(Rrs=spectra, factor=st.floats(1, 100))
 def test_scaling_leaves_ratios_and_scales_heights(Rrs: np.ndarray, factor: float) -> None:
     for name, index in INDICES.items():
@@ -264,6 +267,7 @@ def test_scaling_leaves_ratios_and_scales_heights(Rrs: np.ndarray, factor: float
             assert after == pytest.approx(factor * before, abs=1e-12)
 
 
+@pytest.mark.slow
 @given(Rrs=hnp.arrays(np.float64, (2, 3, SHORT.size), elements=st.floats(-0.01, -0.001) | spectral))
 def test_other_dimensions_only_carry_along(Rrs: np.ndarray) -> None:
     for index in INDICES.values():

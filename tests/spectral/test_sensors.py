@@ -216,6 +216,7 @@ def test_resample_refuses_what_does_not_fit() -> None:
         resample(np.zeros(2), np.array([510.0, 500.0]), np.array([505.0]))
 
 
+@pytest.mark.slow
 @given(
     slope=st.floats(-1, 1),
     level=st.floats(-1, 1),
@@ -227,6 +228,7 @@ def test_resample_keeps_straight_lines(slope: float, level: float, targets: np.n
     np.testing.assert_allclose(out, level + slope * targets, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.float32, (2, 22), elements=st.floats(-0.0078125, 0.0625, width=32)))
 def test_resample_to_its_own_bands_changes_nothing(spectrum: np.ndarray) -> None:
     wavelength = named_sensor("oci-aop-v3").wavelength[::8]

@@ -59,6 +59,7 @@ def with_loop(
     return replace(settings, finetuning=config)
 
 
+@pytest.mark.slow
 def test_finetuning_learns(fabric, pretrained, labelled, settings) -> None:
     data, observed, below, dates = labelled
     assert 3 < below.sum() < 30
@@ -180,6 +181,7 @@ def test_a_checkpoint_is_the_regressor(
         load_pretrained(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "encoder_rate"), [(1, 0.3), (4, 0.0), (6, 0.3)])
 def test_ctrl_c_and_resume_end_where_an_undisturbed_run_does(
     tmp_path: Path,
@@ -207,6 +209,7 @@ def test_ctrl_c_and_resume_end_where_an_undisturbed_run_does(
     assert (tmp_path / "whole" / "metrics.jsonl").read_text() == (broken / "metrics.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_resuming_another_run_is_refused(
     tmp_path: Path, fabric, pretrained, labelled, settings, make_patches
 ) -> None:

@@ -221,6 +221,7 @@ def at_batch(n: int, *, times: int = 1) -> Callable[[int], None]:
     return interrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 3, 4, 9])
 def test_ctrl_c_and_resume_end_where_an_undisturbed_run_does(tmp_path: Path, at: int) -> None:
     losses = [5.0, 2.0, 3.0, 1.0, 4.0]

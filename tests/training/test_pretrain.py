@@ -185,6 +185,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_hidden_reflectance_in_the_readers_array_does_not_reach_the_encoder(
     tmp_path: Path, make_patches, make_settings, options: PreprocessConfig
@@ -280,6 +281,7 @@ def test_a_checkpoint_is_the_model(
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "learned_weights"), [(1, False), (4, True), (6, False)])
 def test_ctrl_c_and_resume_end_where_an_undisturbed_run_does(
     tmp_path: Path,
@@ -313,6 +315,7 @@ def test_ctrl_c_and_resume_end_where_an_undisturbed_run_does(
     assert len(metrics[0].splitlines()) == 6
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_early_resumes_to_itself(
     tmp_path: Path, make_patches, make_settings, fabric, assert_same_weights
 ) -> None:
@@ -325,6 +328,7 @@ def test_a_run_that_stopped_early_resumes_to_itself(
     assert_same_weights(first.model, again.model)
 
 
+@pytest.mark.slow
 def test_resuming_another_run_is_refused(tmp_path: Path, make_patches, make_settings, fabric) -> None:
     settings = make_settings(steps=2)
     pretrain(fabric, [make_patches()], settings, seed=1, folder=tmp_path)
@@ -392,6 +396,7 @@ def test_a_mask_that_can_not_be_drawn_stops_at_once(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_every_task_and_strategy_trains(make_patches, make_settings, fabric) -> None:
     tasks = ("reconstruction", "indices", "temporal")
     for task, strategy in itertools.product(tasks, ("targeted", "random", "block", "mixed")):

@@ -84,7 +84,7 @@ class _Job:
 
     row: int
     period: Period
-    paths: list[Path]
+    headers: list[Header]
     left: set[Tile]
     losses: Losses = field(default_factory=Losses)
     bad: dict[str, str] = field(default_factory=dict)
@@ -220,9 +220,9 @@ def compose(
     asked = periods_between(*covered, days)
     report = ComposeReport(superseded=dict(inputs.superseded), bad=dict(inputs.bad))
     rows = prepare_cube(out, layout, asked)
-    by_period: dict[Period, list[Path]] = {period: [] for period in asked}
+    by_period: dict[Period, list[Header]] = {period: [] for period in asked}
     for header, start in zip(inputs.headers, starts, strict=True):
-        by_period.get(period_of(start, days), []).append(header.path)
+        by_period.get(period_of(start, days), []).append(header)
     todo = []
     records = period_records(out)
     for period, files in by_period.items():
@@ -283,14 +283,16 @@ class _Run:
 
     def _start(self, job: _Job) -> None:
         for tile in self.tiles:
-            where = (self.out, job.row, job.paths, self.layout, tile, job.period.end, self.config)
+            place = self.layout.grid.region_of(tile)
+            paths = [header.path for header in job.headers if header.box is None or header.box.meets(place)]
+            where = (self.out, job.row, paths, self.layout, tile, job.period.end, self.config)
             self.pending[self.executor.submit(_write_tile, *where)] = job, tile
 
     def _close(self, job: _Job) -> None:
         """Record a period; one where some tiles hold a granule that others could not read is done again."""
         left_out = set(job.bad)
         self.report.bad |= job.bad
-        usable = [path for path in job.paths if path.name not in left_out]
+        usable = [header for header in job.headers if header.path.name not in left_out]
         if left_out and len(self.tiles) > 1:
             self.done -= len(self.tiles)
             self._start(_Job(job.row, job.period, usable, set(self.tiles)))
@@ -387,6 +389,6 @@ def _rank(header: Header) -> tuple[Any, ...]:
     return not header.attrs["near_real_time"], version, header.path.name
 
 
-def _sizes(paths: Sequence[Path]) -> list[list[Any]]:
+def _sizes(headers: Sequence[Header]) -> list[list[Any]]:
     """Name and size of each granule: what tells whether a period is up to date."""
-    return [[path.name, path.stat().st_size] for path in paths]
+    return [[header.path.name, header.path.stat().st_size] for header in headers]

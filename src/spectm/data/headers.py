@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spectm.data.patches import NANOMETRES, PER_STERADIAN
+from spectm.data.regions import Region
 from spectm.errors import GranuleError, SpectmError
 
 __all__ = ["KINDS", "Header", "Kind", "check_unit", "damage_named", "read_header"]
@@ -22,6 +23,7 @@ TimeArray = npt.NDArray[np.datetime64]
 # None: l2gen and l3mapgen write no `units` at all for what has none, such as aot_865 of an AOP granule.
 DIMENSIONLESS = frozenset({None, "", "1", "dimensionless", "unitless", "none"})
 _GROUPS = ("geophysical_data", "navigation_data", "sensor_band_parameters")
+_RIM = 0.1  # degrees
 _KEPT = ("product_name", "processing_version", "time_coverage_start", "time_coverage_end", "temporal_range")
 
 
@@ -58,6 +60,8 @@ class Header:
         Band centres, nm, increasing.
     line_time : ndarray of datetime64[ns], shape (n_lines,)
         Time of every scan line, UTC; of length 0 for a map.
+    box : Region or None
+        What the file says that it covers at most; None where it does not say so in a way that can be trusted.
     """
 
     path: Path
@@ -65,6 +69,7 @@ class Header:
     attrs: dict[str, Any]
     wavelength: FloatArray
     line_time: TimeArray
+    box: Region | None = None
 
 
 @contextmanager
@@ -116,7 +121,10 @@ def read_header(path: Path) -> Header:
     }
     if "l2_flag_names" in said:
         attrs["l2_flag_names"] = str(said["l2_flag_names"])
-    return Header(path=path, product=product, attrs=attrs, wavelength=wavelength, line_time=line_time)
+    box = _box(said)
+    return Header(
+        path=path, product=product, attrs=attrs, wavelength=wavelength, line_time=line_time, box=box
+    )
 
 
 def check_unit(found: object, spellings: frozenset[str | None], wanted: str, name: str, path: Path) -> None:
@@ -146,6 +154,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(()).item()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _box(said: Mapping[str, Any]) -> Region | None:
+    """Box of the geospatial attributes, a little wider: pixels reach beyond their centres."""
+    try:
+        south, north, west, east = (
+            float(said[f"geospatial_{name}"]) for name in ("lat_min", "lat_max", "lon_min", "lon_max")
+        )
+        if (east - west) % 360 > 180 or max(abs(south), abs(north)) > 80:
+            return None  # around a pole or the globe, where writers differ in what west and east mean
+        return Region(
+            name="box",
+            west=max(west - _RIM, -180.0),
+            south=south - _RIM,
+            east=min(east + _RIM, 180.0),
+            north=north + _RIM,
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _product(said: Mapping[str, Any], file: Any, path: Path) -> str:

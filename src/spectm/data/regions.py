@@ -85,6 +85,17 @@ class Region:
         inside = (latitude >= self.south) & (latitude <= self.north) & (east_of_west <= self.width)
         return np.asarray(inside, dtype=np.bool_)
 
+    def meets(self, other: "Region") -> bool:
+        """True if the boxes share a place, their borders included.
+
+        Examples
+        --------
+        >>> parse_region("170,0,-170,10").meets(parse_region("-175,5,-160,20"))
+        True
+        """
+        beside = (other.west - self.west) % 360 <= self.width or (self.west - other.west) % 360 <= other.width
+        return beside and self.south <= other.north and other.south <= self.north
+
 
 @cache
 def _named() -> dict[str, Region]:
