@@ -250,6 +250,22 @@ def test_maps_keep_their_own_cells_and_rhos_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_map_of_more_than_a_period_is_not_used(tmp_path: Path) -> None:
+    lat, lon = np.arange(41.9, 41.0, -0.1), np.arange(-83.95, -83.0, 0.1)
+    options = {"lat": lat, "lon": lon, "values": np.full((lat.size, lon.size, 3), 0.02), "wavelength": BANDS}
+    eight = write_l3_file(tmp_path / "eight.nc", **options, end="2024-08-12T02:20:35")
+    month = write_l3_file(
+        tmp_path / "month.nc", **options, start="2024-08-01T00:00:00", end="2024-08-31T23:59:59"
+    )
+    report = compose([eight, month], tmp_path / "c.zarr", REGION, resolution=0.05)
+    assert list(report.bad) == ["month.nc"]
+    assert (
+        "within the period 2024-07-27 to 2024-08-03, found one that ends 2024-08-31" in report.bad["month.nc"]
+    )
+    with open_cube(tmp_path / "c.zarr") as cube:
+        assert cube["time"].values.astype("datetime64[D]").astype(str).tolist() == ["2024-08-04"]
+
+
 def test_what_is_no_cube_is_refused(make, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match="wanted a cube, found nothing"):
         open_cube(tmp_path / "none.zarr")

@@ -202,7 +202,7 @@ def compose(
     """
     config = config or CompositeConfig()
     known = cube_layout(out) if out.exists() else None
-    inputs = take_stock(paths, known.wavelength if known else None)
+    inputs = _within_periods(take_stock(paths, known.wavelength if known else None), days)
     if not inputs.headers:
         first_bad = next(iter(inputs.bad.values()), "no file was given.")
         raise CubeError(f"wanted granules to compose, found none that can be used. First: {first_bad}")
@@ -239,6 +239,21 @@ def compose(
         run.all([_Job(row, period, files, set(tiles)) for row, period, files in todo])
     report.written.sort()
     return report
+
+
+def _within_periods(inputs: Inputs, days: int) -> Inputs:
+    """Inputs without the maps that cover more than the period they begin in: their values belong to none."""
+    bad = dict(inputs.bad)
+    for header in inputs.headers:
+        period, end = period_of(_start(header), days), str(header.attrs.get("time_coverage_end", "NaT"))
+        # Maps end with the last orbit, hours into the next day.
+        if np.datetime64(end.removesuffix("Z"), "ns") > period.end + np.timedelta64(1, "D"):
+            bad[header.path.name] = (
+                f"wanted a file within the period {period}, found one that ends {end} in {header.path}. "
+                f"Choose maps of {days} days or less, or other --days."
+            )
+    kept = tuple(header for header in inputs.headers if header.path.name not in bad)
+    return Inputs(headers=kept, superseded=inputs.superseded, bad=bad)
 
 
 class _Run:
