@@ -196,6 +196,18 @@ def test_a_map_falls_on_its_own_cells_in_either_order_of_latitudes(tmp_path: Pat
     assert np.isnan(made.spread).all()
 
 
+def test_a_granule_without_a_complete_pixel_gives_nothing(tmp_path: Path) -> None:
+    for statistic in ("mean", "median", "weighted"):
+        Rrs = np.full((1, 2, BANDS.size), 0.01)
+        Rrs[..., 1] = np.nan
+        place = {"latitude": np.full((1, 2), 41.92), "longitude": np.full((1, 2), -83.42)}
+        path = write_l2_granule(tmp_path / f"{statistic}.nc", Rrs=Rrs, wavelength=BANDS, **place)
+        made = composed([path], statistic=statistic)
+        assert (made.losses.seen, made.losses.used, made.losses.incomplete) == (2, 0, 2)
+        assert not made.count.any()
+        assert np.isnan(made.reflectance).all()
+
+
 def test_over_the_date_line(tmp_path: Path) -> None:
     grid = Grid(west=179.9, north=0.1, resolution=0.1, n_rows=2, n_columns=2)
     path = write_l2_granule(

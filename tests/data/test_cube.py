@@ -19,7 +19,7 @@ from spectm.data.composite import CompositeConfig
 from spectm.data.cube import cube_layout, cube_losses, open_cube, period_records
 from spectm.data.granule import open_granule
 from spectm.data.regions import Region
-from spectm.errors import CubeError, GranuleError
+from spectm.errors import CubeError, FlagError, GranuleError
 from tests.data.granules import swath_grid, write_l2_granule, write_l3_file
 
 BANDS = np.array([442.0, 620.0, 709.0])
@@ -250,6 +250,12 @@ def test_maps_keep_their_own_cells_and_rhos_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_misspelt_flag_is_refused_before_anything_is_made(make, tmp_path: Path) -> None:
+    with pytest.raises(FlagError, match=r"wanted the flag CLOUDICE.*Did you mean CLDICE"):
+        make(config=CompositeConfig(flags=("LAND", "CLOUDICE")))
+    assert not (tmp_path / "cube.zarr").exists()
+
+
 def test_a_map_of_more_than_a_period_is_not_used(tmp_path: Path) -> None:
     lat, lon = np.arange(41.9, 41.0, -0.1), np.arange(-83.95, -83.0, 0.1)
     options = {"lat": lat, "lon": lon, "values": np.full((lat.size, lon.size, 3), 0.02), "wavelength": BANDS}

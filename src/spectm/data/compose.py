@@ -26,7 +26,7 @@ from spectm.data.cube import (
     prepare_cube,
     write_tile,
 )
-from spectm.data.flags import flag_names
+from spectm.data.flags import flag_mask, flag_names, flags_of
 from spectm.data.granule import open_granule
 from spectm.data.grid import Grid, Tile, grid_of_centres
 from spectm.data.headers import Header, read_header
@@ -199,6 +199,8 @@ def compose(
     ------
     CubeError
         If there is no usable granule, or the cube at `out` was made otherwise.
+    FlagError
+        If the granules do not know a flag.
     """
     config = config or CompositeConfig()
     known = cube_layout(out) if out.exists() else None
@@ -215,6 +217,9 @@ def compose(
         flags=flag_names(config.flags) if sample.product.startswith("L2") else (),
         statistic=config.statistic,
     )
+    if layout.flags:
+        with open_granule(sample.path) as granule:  # a flag that is misspelt would cost every granule
+            flag_mask(flags_of(granule).isel(line=slice(1), pixel=slice(1)), layout.flags)
     starts = [_start(header) for header in inputs.headers]
     covered = (first if first is not None else starts[0], last if last is not None else starts[-1])
     asked = periods_between(*covered, days)

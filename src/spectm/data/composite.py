@@ -195,6 +195,8 @@ def _pixels_of(
             whole &= (np.isfinite(weight) & (weight > 0)).all(axis=1)
         losses.incomplete += int(whole.size - whole.sum())
         losses.used += int(whole.sum())
+        if not whole.any():
+            continue
         if not whole.all():
             values = values[whole]
             weight = None if weight is None else weight[whole]
