@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
     )
     if fabric.is_global_zero:
         state = trained.state
+        best = f"best validation loss {state.best_loss:.4g} at step {state.best_step}"
         print(
-            f"{trained.n_training} training and {trained.n_validation} validation spectra, {state.step} "
-            f"steps; "
-            f"best validation loss {state.best_loss:.4g} at step {state.best_step}\nwrote {args.out}"
+            f"{trained.n_training} training and {trained.n_validation} validation spectra, {state.step} steps; "
+            f"{best if trained.n_validation else 'no date was left for validation'}\nwrote {args.out}"
         )
     return 0
