@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         state = trained.state
         best = f"best validation loss {state.best_loss:.4g} at step {state.best_step}"
         print(
-            f"{trained.n_training} training and {trained.n_validation} validation spectra, {state.step} steps; "
-            f"{best if trained.n_validation else 'no date was left for validation'}\nwrote {args.out}"
+            f"{trained.n_training} training and {trained.n_validation} validation spectra, {state.step} "
+            f"steps; {best if trained.n_validation else 'no date was left for validation'}\nwrote {args.out}"
         )
     return 0
