@@ -57,7 +57,7 @@ def by_loop(
     return cells
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_cells_hold_what_a_loop_over_pixels_finds(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)

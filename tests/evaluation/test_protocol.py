@@ -318,6 +318,7 @@ def test_references_run_in_their_own_context_alone(study: Study, tiny_settings) 
     assert curves.empty
 
 
+@pytest.mark.slow
 def test_the_labels_of_a_test_date_can_be_anything(study: Study, tiny_settings) -> None:
     """Labels of one date are replaced: its own predictions stay as they were, and no others do."""
     models = ("mean", "ridge", "spectm-probe")
