@@ -19,6 +19,7 @@ __all__ = [
     "ReportError",
     "ScoreError",
     "SensorError",
+    "SimulationError",
     "SpectmError",
     "SplitError",
     "TrainingError",
@@ -107,3 +108,7 @@ class ScoreError(SpectmError, ValueError):
 
 class ReportError(SpectmError, ValueError):
     """A run folder that can't be reported on: a file missing, damaged, or of another program."""
+
+
+class SimulationError(SpectmError, ValueError):
+    """A simulation that can't be: an impossible place or time, or a lake that lacks a field."""
