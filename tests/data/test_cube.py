@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import random
@@ -12,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 from spectm.data import composite
+from spectm.data import cube as cube_module
 from spectm.data.compose import compose, granule_files, take_stock
 from spectm.data.composite import CompositeConfig
 from spectm.data.cube import cube_layout, cube_losses, open_cube, period_records
@@ -165,9 +168,7 @@ def test_a_bad_granule_is_listed_and_the_rest_goes_through(make, archive: Path, 
     write_day(archive, "2024-08-07", 0.05, wavelength=np.array([442.0, 620.0]))
     report = make()
     assert sorted(report.bad) == [cut.name, "PACE_OCI.20240807T175305.L2.OC_AOP.V3_1.nc"]
-    assert (
-        "wanted L2_AOP with 3 bands as the others, found L2_AOP with 2" in report.bad[sorted(report.bad)[1]]
-    )
+    assert "found L2_AOP with 2 bands" in report.bad[sorted(report.bad)[1]]
     same(tmp_path / "cube.zarr", tmp_path / "without.zarr")
 
 
@@ -250,6 +251,80 @@ def test_maps_keep_their_own_cells_and_rhos_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("step", ["resize", "_put_times", "_consolidate"])
+def test_a_run_killed_while_the_cube_grows_is_done_again_in_full(
+    make, archive: Path, tmp_path: Path, monkeypatch, step: str
+) -> None:
+    make()
+    write_day(archive, "2024-08-21", 0.004)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        if step == "resize":
+            resize, count = zarr.Array.resize, itertools.count()
+            broken.setattr(
+                zarr.Array,
+                "resize",
+                lambda self, shape: killed() if next(count) == 2 else resize(self, shape),
+            )
+        else:
+            broken.setattr(cube_module, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            make()
+    make()
+    make(tmp_path / "at-once.zarr")
+    same(tmp_path / "cube.zarr", tmp_path / "at-once.zarr")
+
+
+def test_a_finished_period_is_not_made_anew_from_less(make, archive: Path, tmp_path: Path) -> None:
+    make()
+    (archive / "PACE_OCI.20240720T175305.L2.OC_AOP.V3_1.nc").unlink()
+    write_day(archive, "2024-07-22", 0.009)
+    options = {"first": np.datetime64("2024-07-19")}
+    report = make(**options)
+    assert list(report.kept) == ["2024-07-19 to 2024-07-26"]
+    assert "found 1 of them missing" in report.kept["2024-07-19 to 2024-07-26"]
+    with open_cube(tmp_path / "cube.zarr") as cube:
+        assert int(cube["count"][0].sum()) == 200
+    assert [str(period.start) for period in make(recompose=True, **options).written] == ["2024-07-19"]
+
+
+def test_a_newer_twin_of_other_bands_does_not_push_out_the_one_that_fits(make, archive: Path) -> None:
+    write_day(archive, "2024-08-04", 0.05, version="3.2", wavelength=BANDS + 0.4)
+    report = make()
+    assert list(report.bad) == ["PACE_OCI.20240804T175305.L2.OC_AOP.V3_2.nc"]
+    assert "3 bands (442, 620, ... nm) as most files, found L2_AOP with 3 bands (442.4," in next(
+        iter(report.bad.values())
+    )
+    assert report.superseded == {}
+
+
+def test_swaths_without_coverage_are_dated_by_their_lines(tmp_path: Path) -> None:
+    bare = {"time_coverage_start": None, "time_coverage_end": None}
+    one, two = (write_day(tmp_path, f"2024-08-0{day}", day / 1000, attrs=bare) for day in (4, 5))
+    assert [str(header.start)[:10] for header in take_stock([one, two]).headers] == [
+        "2024-08-04",
+        "2024-08-05",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"workers": 0}, "workers of at least 1"),
+        ({"memory_mb": float("nan")}, "memory above 0 MB"),
+        ({"resolution": 1e-9}, "Is the resolution in degrees"),
+        ({"last": np.datetime64("2204-08-01"), "days": 1}, "at most 5000 periods"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_made(make, tmp_path: Path, options, match: str) -> None:
+    with pytest.raises(CubeError, match=match):
+        make(**options)
+    assert not (tmp_path / "cube.zarr").exists()
+
+
 def test_a_misspelt_flag_is_refused_before_anything_is_made(make, tmp_path: Path) -> None:
     with pytest.raises(FlagError, match=r"wanted the flag CLOUDICE.*Did you mean CLDICE"):
         make(config=CompositeConfig(flags=("LAND", "CLOUDICE")))

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of a cell (default: 0.0125; a map keeps its own)",
     )
     parser.add_argument("--days", type=int, default=8, metavar="N", help="length of a period (default: 8)")
-    parser.add_argument("--start", metavar="DATE", help="first day (default: that of the first granule)")
-    parser.add_argument("--end", metavar="DATE", help="last day (default: that of the last granule)")
+    parser.add_argument(
+        "--start", metavar="DATE", help="a day of the first period (default: that of the first granule)"
+    )
+    parser.add_argument(
+        "--end", metavar="DATE", help="a day of the last period (default: that of the last granule)"
+    )
     parser.add_argument(
         "--flags",
         default="bloom",
@@ -53,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory", type=float, default=2000.0, metavar="MB", help="for all tasks together (default: 2000)"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    parser.add_argument(
+        "--recompose",
+        action="store_true",
+        help="also compose anew where granules that a period was made from are gone",
+    )
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="dask.distributed scheduler; --memory is then for each task"
     )
@@ -80,10 +90,11 @@ def run(args: argparse.Namespace) -> int:
             memory_mb=args.memory,
             workers=args.workers,
             cluster=args.cluster,
+            recompose=args.recompose,
             progress=show,
         )
     _print(report, args.out)
-    return 1 if report.bad else 0
+    return 1 if report.bad or report.kept else 0
 
 
 def _print(report: ComposeReport, out: Path) -> None:
@@ -94,6 +105,8 @@ def _print(report: ComposeReport, out: Path) -> None:
     for old, new in report.superseded.items():
         print(f"left out {old}: {new} replaces it")
     print(f"wrote {out}: {n_periods} periods, {n_rows} x {n_columns} cells, {n_bands} bands")
+    for period, why in report.kept.items():
+        print(f"left as it was: {period}: {why}", file=sys.stderr)
     for name, why in report.bad.items():
         print(f"not used: {name}: {why}", file=sys.stderr)
 
@@ -102,6 +115,6 @@ def _date(text: str | None) -> np.datetime64 | None:
     if text is None:
         return None
     try:
-        return np.datetime64(text, "D")
+        return np.datetime64(date.fromisoformat(text), "D")
     except ValueError as error:
         raise CubeError(f"wanted a date such as 2024-06-01, found {text!r}.") from error

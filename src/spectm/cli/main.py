@@ -51,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line = " ".join(str(error).split())  # libraries, whose words some errors repeat, write several
         print(f"spectm {args.command}: {line}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder that can't be written
+        if isinstance(error, BrokenPipeError):  # `spectm indices | head`: the reader has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"spectm {args.command}: wanted to read or write, found: {error}", file=sys.stderr)
+        return 1
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
@@ -61,9 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print(f"\nspectm {args.command}: interrupted {error}".rstrip(), file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # `spectm indices | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 if __name__ == "__main__":

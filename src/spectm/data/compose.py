@@ -6,7 +6,7 @@ same files; each writes its part of the store, so that nothing large travels.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spectm.data.catalog.records import scene
 from spectm.data.composite import CompositeConfig, Losses, compose_tile
 from spectm.data.cube import (
     CHUNK_CELLS,
@@ -70,12 +71,15 @@ class ComposeReport:
         Composed now; and found in the cube, made from the same granules.
     superseded, bad : dict of str to str
         As in `Inputs`, together with granules whose damage came to light later.
+    kept : dict of str to str
+        Period that was made from granules which are not given now, and how many: it was left as it is.
     """
 
     written: list[Period] = field(default_factory=list)
     unchanged: list[Period] = field(default_factory=list)
     superseded: dict[str, str] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -126,30 +130,43 @@ def take_stock(paths: Sequence[Path], wavelength: Sequence[float] | None = None)
             headers.append(read_header(path))
         except (GranuleError, OSError) as error:
             bad[path.name] = str(error)
-    best: dict[tuple[str, str, str], Header] = {}
+    kinds = Counter(_kind(header) for header in headers)
+    if wavelength is not None:
+        kinds = Counter({kind: n for kind, n in kinds.items() if kind[1] == tuple(wavelength)} or kinds)
+    for header in headers:
+        wanted = kinds.most_common(1)[0][0]
+        if _kind(header) != wanted:
+            bad[header.path.name] = (
+                f"wanted {_described(wanted)} as most files, found {_described(_kind(header))} in "
+                f"{header.path}, version {header.attrs.get('processing_version')}. Compose it into a cube of "
+                "its own, or fetch one version."
+            )
+    best: dict[tuple[np.datetime64, np.datetime64], Header] = {}
     superseded: dict[str, str] = {}
-    for header in sorted(headers, key=_rank):
-        start, end = (str(header.attrs.get(f"time_coverage_{side}", ""))[:16] for side in ("start", "end"))
-        key = (header.product, start, end)
+    for header in sorted((header for header in headers if header.path.name not in bad), key=_rank):
+        key = (header.start.astype("datetime64[m]"), header.end.astype("datetime64[m]"))
         if key in best:
             superseded[best[key].path.name] = header.path.name
         best[key] = header
-    kept = sorted(best.values(), key=lambda header: (_start(header), header.path.name))
-    kinds = Counter((header.product, tuple(header.wavelength.tolist())) for header in kept)
-    if kinds:
-        wanted = kinds.most_common(1)[0][0]
-        if wavelength is not None:
-            wanted = (wanted[0], tuple(wavelength))
-        for header in kept:
-            if (header.product, tuple(header.wavelength.tolist())) != wanted:
-                bad[header.path.name] = (
-                    f"wanted {wanted[0]} with {len(wanted[1])} bands as the others, found {header.product} "
-                    f"with {header.wavelength.size} in {header.path}. Compose it into a cube of its own, or "
-                    "fetch the current version."
-                )
-        kept = [header for header in kept if header.path.name not in bad]
-    superseded = {old: new for old, new in superseded.items() if new not in bad}
+    kept = sorted(best.values(), key=lambda header: (header.start, header.path.name))
     return Inputs(headers=tuple(kept), superseded=superseded, bad=bad)
+
+
+Kind = tuple[str, tuple[float, ...], str, tuple[int, ...]]
+
+
+def _kind(header: Header) -> Kind:
+    """What files of one cube have in common: product, bands, and of maps the length of time and the size."""
+    length = "" if header.product == "L2_AOP" else str(header.attrs.get("temporal_range", ""))
+    return header.product, tuple(header.wavelength.tolist()), length, header.shape
+
+
+def _described(kind: Kind) -> str:
+    product, bands, length, shape = kind
+    size = f", {shape[0]} x {shape[1]} cells" if len(shape) == 2 else ""
+    second = f"{bands[1]:g}" if len(bands) > 1 else "none"
+    name = f"{length} {product}".strip()
+    return f"{name} with {len(bands)} bands ({bands[0]:g}, {second}, ... nm){size}"
 
 
 def compose(
@@ -165,6 +182,7 @@ def compose(
     memory_mb: float = 2000.0,
     workers: int | None = None,
     cluster: str | None = None,
+    recompose: bool = False,
     progress: Progress = lambda done, total, what: None,
 ) -> ComposeReport:
     """Make a cube from granules, or add to one.
@@ -192,6 +210,8 @@ def compose(
         Threads; as many as there are cores without it. A cluster has its own.
     cluster : str, optional
         Address of a dask.distributed scheduler.
+    recompose : bool
+        Compose a period anew also where granules that it was made from are not given any more.
     progress : callable
         Given the tiles done, all tiles, and the period of the last one.
 
@@ -203,6 +223,10 @@ def compose(
         If the granules do not know a flag.
     """
     config = config or CompositeConfig()
+    if (workers is not None and workers < 1) or not memory_mb > 0:
+        raise CubeError(
+            f"wanted workers of at least 1 and memory above 0 MB, found {workers} and {memory_mb:g}."
+        )
     known = cube_layout(out) if out.exists() else None
     inputs = _within_periods(take_stock(paths, known.wavelength if known else None), days)
     if not inputs.headers:
@@ -217,10 +241,14 @@ def compose(
         flags=flag_names(config.flags) if sample.product.startswith("L2") else (),
         statistic=config.statistic,
     )
+    if config.statistic == "weighted" and sample.product != "L2_AOP":
+        raise CubeError(
+            f"wanted uncertainties as weights, found none in {sample.product} maps. Take the mean or median."
+        )
     if layout.flags:
         with open_granule(sample.path) as granule:  # a flag that is misspelt would cost every granule
             flag_mask(flags_of(granule).isel(line=slice(1), pixel=slice(1)), layout.flags)
-    starts = [_start(header) for header in inputs.headers]
+    starts = [header.start for header in inputs.headers]
     covered = (first if first is not None else starts[0], last if last is not None else starts[-1])
     asked = periods_between(*covered, days)
     report = ComposeReport(superseded=dict(inputs.superseded), bad=dict(inputs.bad))
@@ -233,6 +261,11 @@ def compose(
     for period, files in by_period.items():
         if records.get(str(period.start), {}).get("granules") == _sizes(files):
             report.unchanged.append(period)
+        elif gone := _gone(records.get(str(period.start), {}), inputs) if not recompose else 0:
+            report.kept[str(period)] = (
+                f"wanted all granules that this period was made from, found {gone} of them missing. "
+                "Give them, or --recompose to do without."
+            )
         else:
             todo.append((rows.index(period), period, files))
     n_workers = workers or len(os.sched_getaffinity(0))
@@ -246,15 +279,22 @@ def compose(
     return report
 
 
+def _gone(record: Mapping[str, Any], inputs: Inputs) -> int:
+    """How many scenes of a finished period are not given now, in any version."""
+    given = {scene(header.path.name) for header in inputs.headers}
+    return len({scene(name) for name, _ in record.get("granules", [])} - given)
+
+
 def _within_periods(inputs: Inputs, days: int) -> Inputs:
     """Inputs without the maps that cover more than the period they begin in: their values belong to none."""
     bad = dict(inputs.bad)
     for header in inputs.headers:
-        period, end = period_of(_start(header), days), str(header.attrs.get("time_coverage_end", "NaT"))
+        period = period_of(header.start, days)
         # Maps end with the last orbit, hours into the next day.
-        if np.datetime64(end.removesuffix("Z"), "ns") > period.end + np.timedelta64(1, "D"):
+        if header.end > period.end + np.timedelta64(1, "D"):
             bad[header.path.name] = (
-                f"wanted a file within the period {period}, found one that ends {end} in {header.path}. "
+                f"wanted a file within the period {period}, found one that ends "
+                f"{header.end.astype('datetime64[s]')} in {header.path}. "
                 f"Choose maps of {days} days or less, or other --days."
             )
     kept = tuple(header for header in inputs.headers if header.path.name not in bad)
@@ -361,7 +401,7 @@ def _executor(cluster: str | None, n_workers: int) -> Iterator[tuple[Executor, i
     try:
         # Not the default one: that would draw every later dask array of this process to the cluster.
         client: Any = Client(cluster, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TimeoutError) as error:
         raise CubeError(
             f"wanted a dask.distributed scheduler, found none at {cluster}: {error}. Start one with `dask "
             "scheduler` and workers with `dask worker`, and give its address, such as tcp://host:8786."
@@ -393,12 +433,6 @@ def _grid(sample: Header, region: Region, resolution: float | None) -> Grid:
         return Grid.over(region, RESOLUTION if resolution is None else resolution)
     with open_granule(sample.path, region=region) as granule:
         return grid_of_centres(granule["lat"].values, granule["lon"].values)
-
-
-def _start(header: Header) -> np.datetime64:
-    """When the coverage starts; a file without it is dated by its first line."""
-    text = header.attrs.get("time_coverage_start")
-    return np.datetime64(text.removesuffix("Z"), "ns") if text else np.datetime64(header.line_time[0])
 
 
 def _rank(header: Header) -> tuple[Any, ...]:

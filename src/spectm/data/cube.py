@@ -198,8 +198,10 @@ def extend_cube(path: Path, layout: CubeLayout, periods: list[Period]) -> list[P
     """Make room at the end of a cube; the periods it then has room for."""
     from spectm.data.periods import period_of
 
+    # What readers see is the length that counts: arrays can be longer after a run that was killed here.
+    n_known = _group(path)["time"].shape[0]
     store = _group(path, consolidated=False)  # the copies of metadata would keep the old lengths
-    days = EPOCH + store["time"][:].astype("timedelta64[D]")
+    days = EPOCH + store["time"][:n_known].astype("timedelta64[D]")
     present = [period_of(day, layout.days) for day in days]
     if periods[0] < present[0]:
         raise CubeError(
@@ -210,13 +212,13 @@ def extend_cube(path: Path, layout: CubeLayout, periods: list[Period]) -> list[P
     while after < periods[-1]:
         after = period_of(after.end, layout.days)
         present.append(after)
-    if len(present) > days.size:
+    if len(present) > n_known:
         for name in store.array_keys():
             array = store[name]
             if array.metadata.dimension_names[0] == "time":
                 array.resize((len(present), *array.shape[1:]))
         _put_times(store, present)
-    if len(present) > days.size:
+    if len(present) > n_known:
         _consolidate(path)  # readers see the old lengths until this one file is replaced
     return present
 
@@ -253,10 +255,9 @@ def _attributes(path: Path) -> dict[str, Any]:
     """Attributes of the store, read from the one file that holds them all."""
     header = Path(path) / "zarr.json"
     if not header.is_file():
-        raise CubeError(
-            f"wanted a cube, found {'a folder without zarr.json' if Path(path).is_dir() else 'nothing'} at "
-            f"{path}. Give a folder that `spectm compose` wrote."
-        )
+        place = Path(path)
+        found = "a folder without zarr.json" if place.is_dir() else "a file" if place.exists() else "nothing"
+        raise CubeError(f"wanted a cube, found {found} at {path}. Give a folder that `spectm compose` wrote.")
     attributes: dict[str, Any] = json.loads(header.read_text(encoding="utf-8")).get("attributes", {})
     if attributes.get("format") != FORMAT:
         raise CubeError(f"wanted a cube of spectm, found another Zarr store at {path}. Compose one first.")

@@ -17,6 +17,7 @@ IntArray = npt.NDArray[np.int64]
 
 # A side of 0.75 degrees is 60 cells of 0.0125, although its quotient is a little more in binary.
 _ROUNDING = 1e-6
+FINEST = 1e-4  # degrees, ten metres: a hundred times finer than any pixel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ class Grid:
         """Refuse a grid of no cells or of more than the globe."""
         south, width = self.north - self.n_rows * self.resolution, self.n_columns * self.resolution
         if not (
-            self.resolution > 0
+            self.resolution >= FINEST
             and min(self.n_rows, self.n_columns) > 0
             and -90 - self.resolution <= south
             and width <= 360 + self.resolution

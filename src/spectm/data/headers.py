@@ -60,8 +60,12 @@ class Header:
         Band centres, nm, increasing.
     line_time : ndarray of datetime64[ns], shape (n_lines,)
         Time of every scan line, UTC; of length 0 for a map.
+    start, end : datetime64[ns]
+        Coverage as the file states it; of a swath that does not, its first and last line.
     box : Region or None
         What the file says that it covers at most; None where it does not say so in a way that can be trusted.
+    shape : tuple of int
+        Rows and columns of a map; empty for a swath.
     """
 
     path: Path
@@ -69,7 +73,10 @@ class Header:
     attrs: dict[str, Any]
     wavelength: FloatArray
     line_time: TimeArray
+    start: np.datetime64
+    end: np.datetime64
     box: Region | None = None
+    shape: tuple[int, ...] = ()
 
 
 @contextmanager
@@ -112,6 +119,12 @@ def read_header(path: Path) -> Header:
         _check_present([name], bands.variables, "variables", path)
         line_time = _line_time(file, said, path) if swath else np.empty(0, dtype="datetime64[ns]")
         wavelength = _wavelength(bands.variables[name], path)
+        shape = (
+            ()
+            if swath
+            else tuple(file.dimensions[name].size for name in ("lat", "lon") if name in file.dimensions)
+        )
+    start, end = (_covered(said, side, line_time, path) for side in ("start", "end"))
     attrs = {
         "product": product,
         "granule": path.name,
@@ -123,7 +136,15 @@ def read_header(path: Path) -> Header:
         attrs["l2_flag_names"] = str(said["l2_flag_names"])
     box = _box(said)
     return Header(
-        path=path, product=product, attrs=attrs, wavelength=wavelength, line_time=line_time, box=box
+        path=path,
+        product=product,
+        attrs=attrs,
+        wavelength=wavelength,
+        line_time=line_time,
+        start=start,
+        end=end,
+        box=box,
+        shape=shape,
     )
 
 
@@ -271,6 +292,16 @@ def _without_fill(variable: Any) -> FloatArray:
     values = np.asarray(variable[...], dtype=np.float64)
     fill = _plain(variable.attrs.get("_FillValue", np.nan))
     return np.where(values == fill, np.nan, values)
+
+
+def _covered(said: Mapping[str, Any], side: str, line_time: TimeArray, path: Path) -> np.datetime64:
+    """Start or end of the coverage; where a swath does not say it, that of its lines."""
+    try:
+        return _coverage(said, side, path)
+    except GranuleError:
+        if not line_time.size:
+            raise
+        return np.datetime64(line_time.min() if side == "start" else line_time.max())
 
 
 def _coverage(said: Mapping[str, Any], side: str, path: Path) -> np.datetime64:

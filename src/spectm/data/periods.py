@@ -13,6 +13,7 @@ from spectm.errors import CubeError
 
 __all__ = ["Period", "period_of", "periods_between"]
 
+MOST_PERIODS = 5000
 DateArray = npt.NDArray[np.datetime64]
 
 
@@ -73,6 +74,10 @@ def periods_between(first: np.datetime64, last: np.datetime64, days: int) -> lis
     """
     if last < first:
         raise CubeError(f"wanted a first day before the last, found {first} and {last}. Swap them.")
+    if (last - first).astype("timedelta64[D]").astype(int) > MOST_PERIODS * max(days, 1):
+        raise CubeError(
+            f"wanted at most {MOST_PERIODS} periods, found {first} to {last}. Is a year misspelt?"
+        )
     periods = [period_of(first, days)]
     while periods[-1].end <= last.astype("datetime64[D]"):
         periods.append(period_of(periods[-1].end, days))
