@@ -1,0 +1,189 @@
+"""How much of everything there usually is, where and when: numbers fitted to GLERL's record of 2012-2024.
+
+`docs/simulation.md` lists what was fitted. Nothing here is a spectrum.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import PchipInterpolator
+
+__all__ = [
+    "HABITS",
+    "PROPERTIES",
+    "Habit",
+    "Property",
+    "cyano_chlorophyll",
+    "microcystin",
+    "suspended_solids",
+    "turbidity",
+]
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+# Days of the year at which `Habit.course` is given: 15 February, the middles of April to October, 5 December.
+COURSE_DAYS = np.array([45.0, 105.0, 135.0, 166.0, 196.0, 227.0, 258.0, 288.0, 339.0])
+
+# Chlorophyll-a of cyanobacteria as a power of their phycocyanin: dense blooms hold more of it for each mg.
+PIGMENT_PIVOT, PIGMENT_POWER = 17.0, 0.7  # mg m^-3
+
+# Microcystin as a power of phycocyanin: the denser, the less of it is toxic.
+TOXIN_POWER = 0.78
+
+# mg of dry weight for each ug of chlorophyll-a, and mg/L of suspended solids for each NTU.
+DRY_WEIGHT, SOLIDS_PER_NTU = 0.08, 1.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Habit:
+    """What log10 of a quantity depends on. Spreads are standard deviations, dex.
+
+    Parameters
+    ----------
+    course : tuple of float
+        log10 far from rivers and shore, at `COURSE_DAYS`.
+    rivers, detroit, shallow : float
+        What is added at the mouth of a rich river (Maumee, Raisin, Sandusky), of the Detroit River, and at
+        the shore, where waves stir the bottom; it fades with distance.
+    year, date, local : float
+        Spread from year to year, from week to week all over the lake, and from place to place.
+    memory : float
+        Days that lake-wide deviations last.
+    scale_km : float
+        Size of local ones: see `spectm.simulation.fields.RandomField`.
+    """
+
+    course: tuple[float, ...]
+    rivers: float = 0.0
+    detroit: float = 0.0
+    shallow: float = 0.0
+    year: float
+    date: float
+    local: float
+    memory: float = 9.0
+    scale_km: float = 9.0
+
+    @cached_property
+    def _curve(self) -> PchipInterpolator:
+        return PchipInterpolator(COURSE_DAYS, self.course)
+
+    def usual(self, day: npt.ArrayLike) -> FloatArray:
+        """log10 far from rivers and shore on a day of the year, shape (...); winter is as its edges."""
+        return self._curve(np.clip(day, COURSE_DAYS[0], COURSE_DAYS[-1]))
+
+
+HABITS: dict[str, Habit] = {
+    # mg m^-3
+    "phycocyanin": Habit(
+        course=(-1.2, -0.95, -0.85, -0.75, 0.15, 0.74, 0.5, -0.6, -1.2),
+        rivers=0.95,
+        detroit=-0.6,
+        shallow=0.2,
+        year=0.22,
+        date=0.42,
+        local=0.38,
+    ),
+    # mg m^-3, of eukaryotic algae
+    "chlorophyll": Habit(
+        course=(0.3, 0.33, 0.38, 0.48, 0.57, 0.88, 0.71, 0.31, 0.3),
+        rivers=0.92,
+        detroit=-0.7,
+        shallow=0.16,
+        year=0.12,
+        date=0.22,
+        local=0.26,
+    ),
+    # g m^-3; stirred up by wind
+    "minerals": Habit(
+        course=(1.25, 1.18, 1.03, 0.9, 0.57, 0.8, 0.89, 0.95, 1.15),
+        rivers=0.8,
+        detroit=-1.9,
+        shallow=0.27,
+        year=0.1,
+        date=0.17,
+        local=0.22,
+        memory=4.0,
+    ),
+    # m^-1 at 440 nm: that at 400 nm by 0.31 less, for a slope of 0.0176 nm^-1
+    "cdom_440": Habit(
+        course=(-0.85, -0.8, -0.45, -0.6, -0.66, -0.72, -0.8, -0.94, -0.9),
+        rivers=1.03,
+        detroit=-0.59,
+        shallow=0.38,
+        year=0.12,
+        date=0.13,
+        local=0.14,
+        memory=14.0,
+        scale_km=14.0,
+    ),
+    # ug of microcystin in each ug of phycocyanin, at `PIGMENT_PIVOT`
+    "toxin": Habit(
+        course=(-2.6, -2.4, -2.2, -1.65, -1.12, -0.8, -1.42, -1.62, -2.2),
+        year=0.3,
+        date=0.18,
+        local=0.28,
+        memory=14.0,
+        scale_km=14.0,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """An optical property of one unit of something: its middle value, and how it varies over the lake.
+
+    `spread` is in dex where `relative`, otherwise in the property's own unit; values beyond `low` and `high`
+    are not taken.
+    """
+
+    middle: float
+    spread: float
+    low: float
+    high: float
+    relative: bool = True
+
+    def values(self, deviation: FloatArray) -> FloatArray:
+        """The property where a standard normal deviate is known, shape (...)."""
+        spread = self.spread * deviation
+        values = self.middle * 10**spread if self.relative else self.middle + spread
+        return np.clip(values, self.low, self.high)
+
+
+#: Fields of `spectm.spectral.optics.Water` that vary over the lake. Ranges as in docs/optics.md. The middles
+#: are its defaults, but both slopes are nearer the middle of what is usual, cyanobacteria scatter as in the
+#: middle of the range for cells with gas vacuoles, and phycocyanin absorbs as in dense blooms.
+PROPERTIES: dict[str, Property] = {
+    "cdom_slope": Property(middle=0.0168, spread=0.001, low=0.014, high=0.019, relative=False),
+    "mineral_slope": Property(middle=0.0115, spread=0.0008, low=0.009, high=0.013, relative=False),
+    "mineral_absorption_440": Property(middle=0.041, spread=0.1, low=0.02, high=0.08),
+    "mineral_backscattering_555": Property(middle=0.0086, spread=0.09, low=0.0045, high=0.03),
+    "algal_absorption_factor": Property(middle=1.0, spread=0.08, low=0.5, high=2.0),
+    "algal_backscattering_555": Property(middle=0.0010, spread=0.12, low=0.0004, high=0.003),
+    "cyano_backscattering_510": Property(middle=0.0052, spread=0.09, low=0.003, high=0.0085),
+    "phycocyanin_absorption_620": Property(middle=0.008, spread=0.05, low=0.005, high=0.012),
+    "particle_exponent": Property(middle=0.5, spread=0.2, low=0.0, high=1.5, relative=False),
+    "fluorescence_yield": Property(middle=0.01, spread=0.12, low=0.003, high=0.025),
+}
+
+
+def cyano_chlorophyll(phycocyanin: FloatArray) -> FloatArray:
+    """Chlorophyll-a of cyanobacteria that usually goes with their phycocyanin, both mg m^-3."""
+    return PIGMENT_PIVOT * (phycocyanin / PIGMENT_PIVOT) ** PIGMENT_POWER
+
+
+def microcystin(phycocyanin: FloatArray, toxin: FloatArray) -> FloatArray:
+    """Particulate microcystin, ug/L, that usually goes with phycocyanin (mg m^-3); `toxin` as in `HABITS`."""
+    return toxin * PIGMENT_PIVOT * (phycocyanin / PIGMENT_PIVOT) ** TOXIN_POWER
+
+
+def suspended_solids(minerals: npt.ArrayLike, all_chlorophyll: npt.ArrayLike) -> FloatArray:
+    """Dry weight of minerals (g m^-3) and of all algae together (their chlorophyll-a, mg m^-3), mg/L."""
+    return np.asarray(minerals) + DRY_WEIGHT * np.asarray(all_chlorophyll)
+
+
+def turbidity(minerals: npt.ArrayLike, all_chlorophyll: npt.ArrayLike) -> FloatArray:
+    """Turbidity that usually goes with the suspended solids, NTU."""
+    return suspended_solids(minerals, all_chlorophyll) / SOLIDS_PER_NTU

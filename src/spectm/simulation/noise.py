@@ -1,0 +1,225 @@
+"""What atmospheric correction and the instrument do to a spectrum: errors of Rrs from a few smooth functions.
+
+Every number of `NoiseConfig` was chosen so that statistics of simulated files come near those of real PACE
+spectra; `docs/simulation.md` lists these. No spectrum and no residual of a real file is in here.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+__all__ = ["LINES_NM", "NoiseConfig", "Pixels", "calibration_change", "retrieval_error"]
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.intp]
+
+BLUE_NM, GREEN_NM, NIR_NM = 346.0, 555.0, 719.0
+SHARED_BY_NEIGHBOURS = 0.35
+LINE_WIDTH_NM = 2.5  # standard deviation: the bands' own width
+# Lines of the sun (calcium, the G band, hydrogen beta, magnesium, sodium, hydrogen alpha) and of the air
+# (oxygen and water vapour) that a correction made for slightly other band centres leaves behind.
+LINES_NM = np.array([358.0, 373.0, 380.0, 394.5, 431.0, 486.1, 517.5, 589.3, 628.5, 656.3, 687.5, 718.0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseConfig:
+    """How large the errors of reflectance are. sr^-1 where nothing else is said, at 346 nm for blue ones.
+
+    Parameters
+    ----------
+    scale : float
+        Times every error; 0 gives the true reflectance.
+    scene_mean, scene_spread : float
+        Blue error of a whole scene, before the tail.
+    scene_tail, tail_shape : float
+        A gamma distribution of this scale and shape is taken off it.
+    exponent, exponent_spread : float
+        The blue error falls with wavelength to this power, down to nothing at 719 nm: correction starts from
+        the near infrared. The power differs between scenes. Large errors reach further: it falls by
+        `tail_flattening` for each 0.01 sr^-1 below zero.
+    regional, regional_km, local, local_km, pixel : float
+        The same within a scene, over two distances, and from pixel to pixel.
+    restlessness : float
+        Spread of the logarithm by which the three differ between scenes.
+    white : float
+        Error of a scene that is nearly the same at all wavelengths, and a quarter of it from place to place.
+    brightness : float
+        Relative error of a pixel's brightness.
+    water_in_nir : float
+        Blue error for each 1 sr^-1 of water reflectance at 719 nm, which counts as aerosol.
+    near_cloud : float
+        Blue error at the side of a cloud.
+    band, band_exponent : float
+        Noise of single bands at 346 nm, and the power by which it falls with wavelength.
+    line, line_mean : float
+        What stays of a line, from scene to scene and on average, for a line as strong as most.
+    pattern : float
+        A scene's error from band to band.
+    """
+
+    scale: float = 1.0
+    scene_mean: float = 4.5e-3
+    scene_spread: float = 4.5e-3
+    scene_tail: float = 6.5e-3
+    tail_shape: float = 0.8
+    exponent: float = 4.0
+    exponent_spread: float = 0.6
+    tail_flattening: float = 0.8
+    regional: float = 2.2e-3
+    regional_km: float = 12.0
+    local: float = 1.0e-3
+    local_km: float = 1.5
+    pixel: float = 0.5e-3
+    restlessness: float = 0.5
+    white: float = 0.25e-3
+    brightness: float = 0.03
+    water_in_nir: float = 0.5
+    near_cloud: float = 3.0e-3
+    band: float = 1.6e-4
+    band_exponent: float = 3.6
+    line: float = 0.6e-4
+    line_mean: float = 0.7e-4
+    pattern: float = 0.35e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """Pixels of a swath whose water is seen.
+
+    Parameters
+    ----------
+    line, pixel : ndarray of int, shape (n,)
+        Where they lie in the swath.
+    shape : tuple of int
+        Lines and pixels of the swath.
+    km : tuple of float
+        Size of a pixel along and across the track, where most of them lie.
+    path : ndarray, shape (n,)
+        Light's way through the air, relative to sun and sensor 40 degrees off the zenith.
+    near_cloud : ndarray, shape (n,)
+        0 far from clouds to 1 at the side of one.
+    """
+
+    line: IntArray
+    pixel: IntArray
+    shape: tuple[int, int]
+    km: tuple[float, float]
+    path: FloatArray
+    near_cloud: FloatArray
+
+
+def retrieval_error(
+    truth: FloatArray,
+    wavelength: FloatArray,
+    pixels: Pixels,
+    config: NoiseConfig,
+    *,
+    scene: np.random.Generator,
+    sensor: np.random.Generator,
+) -> FloatArray:
+    r"""Error of reflectance, to be added to the truth, sr^-1.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (n, n_bands)
+        Rrs, sr^-1.
+    wavelength : ndarray, shape (n_bands,)
+        nm.
+    pixels : Pixels
+        Where and how they are seen.
+    config : NoiseConfig
+        How large the errors are.
+    scene : Generator
+        Chance of this scene.
+    sensor : Generator
+        Chance that all scenes of an instrument share: in the same state for each of them.
+
+    Returns
+    -------
+    ndarray, shape (n, n_bands)
+
+    Notes
+    -----
+    :math:`A(x) [(\lambda / 346)^{-p} - (719 / 346)^{-p}] + W(x) (\lambda / 555)^{-1} + g(x) R(\lambda)
+    + \sum_k L_k G_k(\lambda) + S(\lambda) + \epsilon(x, \lambda)`: the blue error of atmospheric correction,
+    a white one, brightness, what stays of absorption lines, a pattern of bands, and noise.
+    """
+    blue, power = _blue(truth[:, int(np.abs(wavelength - NIR_NM).argmin())], pixels, config, scene)
+    error = blue[:, None] * _from_blue(wavelength, power[:, None])  # (pixel, band)
+    white = config.white * (scene.normal() + 0.25 * _field(pixels, 3 * config.local_km, scene))
+    error += white[:, None] * (GREEN_NM / wavelength)
+    error += truth * (config.brightness * _field(pixels, config.local_km, scene))[:, None]
+    error += _lines(wavelength, config, scene, sensor)
+    error += config.pattern * _neighbours_alike(wavelength.shape, scene)
+    spread = config.band * (BLUE_NM / wavelength) ** config.band_exponent
+    error += spread * _neighbours_alike(truth.shape, scene)
+    return config.scale * error
+
+
+def calibration_change(wavelength: FloatArray, config: NoiseConfig, rng: np.random.Generator) -> FloatArray:
+    """What another calibration adds to Rrs, sr^-1, shape (n_bands,): that of near-real-time files differs."""
+    blue, white = rng.normal(0, [0.12 * config.scene_spread, 0.4 * config.white])
+    smooth = blue * _from_blue(wavelength, config.exponent) + white * GREEN_NM / wavelength
+    return config.scale * (smooth + 0.5 * config.pattern * _neighbours_alike(wavelength.shape, rng))
+
+
+def _blue(
+    nir: FloatArray, pixels: Pixels, config: NoiseConfig, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Blue error of every pixel, and the power of wavelength by which it falls, shape (n,) each."""
+    scene = config.scene_mean + config.scene_spread * rng.normal()
+    scene -= config.scene_tail * rng.gamma(config.tail_shape)
+    power = config.exponent + config.exponent_spread * rng.normal()
+    rest = np.exp(config.restlessness * rng.normal())
+    within = config.regional * _field(pixels, config.regional_km, rng)
+    within += config.local * _field(pixels, config.local_km, rng) + config.pixel * rng.normal(size=nir.shape)
+    blue = scene + rest * within
+    blue -= config.water_in_nir * nir
+    blue += config.near_cloud * pixels.near_cloud * rng.normal(0.2, 0.5, nir.shape)
+    blue *= pixels.path
+    return blue, np.clip(power + config.tail_flattening * np.minimum(blue, 0) / 0.01, 2.0, 6.5)
+
+
+def _from_blue(wavelength: FloatArray, power: Any) -> FloatArray:
+    """1 at 346 nm, 0 at 719 nm, by a power of wavelength between."""
+    end = (BLUE_NM / NIR_NM) ** power
+    return ((BLUE_NM / wavelength) ** power - end) / (1 - end)
+
+
+def _field(pixels: Pixels, km: float, rng: np.random.Generator) -> FloatArray:
+    """Smooth chance of variance 1 at every pixel; alike over `km`."""
+    reach = np.array([km / side for side in pixels.km])  # in pixels
+    step = np.maximum(1, np.floor(reach / 3)).astype(int)  # smooth fields need few points
+    nodes = rng.standard_normal([int(np.ceil(n / s)) + 2 for n, s in zip(pixels.shape, step, strict=True)])
+    smooth = ndimage.gaussian_filter(nodes, reach / step / np.sqrt(2), mode="wrap")
+    # Each weight of a Gaussian filter squared and summed: the variance that is left.
+    smooth /= np.prod([_left_over(one) for one in reach / step / np.sqrt(2)])
+    places = [pixels.line / step[0], pixels.pixel / step[1]]
+    return ndimage.map_coordinates(smooth, places, order=1, mode="nearest")
+
+
+def _left_over(sigma: float) -> float:
+    """Standard deviation of white noise after a Gaussian filter along one axis."""
+    spike = np.zeros(2 * int(6 * sigma) + 3)
+    spike[spike.size // 2] = 1
+    return float(np.sqrt((ndimage.gaussian_filter1d(spike, sigma, mode="constant") ** 2).sum()))
+
+
+def _lines(
+    wavelength: FloatArray, config: NoiseConfig, scene: np.random.Generator, sensor: np.random.Generator
+) -> FloatArray:
+    """What stays of absorption lines, shape (n_bands,): part of the instrument, part of the scene."""
+    shape = np.exp(-(((wavelength - LINES_NM[:, None]) / LINE_WIDTH_NM) ** 2) / 2)  # (line, band)
+    height = -config.line_mean * sensor.gamma(2.0, 0.5, LINES_NM.size)
+    height += config.line * scene.normal(size=LINES_NM.size)
+    return height @ shape
+
+
+def _neighbours_alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    """Noise of variance 1 along bands that overlap: neighbours share some of it, shape (..., n_bands)."""
+    noise = rng.standard_normal((*shape[:-1], shape[-1] + 2))
+    share = SHARED_BY_NEIGHBOURS
+    return (noise[..., 1:-1] + share * (noise[..., :-2] + noise[..., 2:])) / np.sqrt(1 + 2 * share**2)
