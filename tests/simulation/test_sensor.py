@@ -17,7 +17,7 @@ from spectm.data.granule import open_granule
 from spectm.data.regions import Region, parse_region
 from spectm.errors import SimulationError
 from spectm.simulation.granule_file import Granule
-from spectm.simulation.noise import NoiseConfig, Pixels, retrieval_error
+from spectm.simulation.noise import NoiseConfig, Pixels, retrieval_error, smooth_chance
 from spectm.simulation.orbit import NODE, glint, overpasses, scan_angles, sun_angles, view
 from spectm.simulation.quality import (
     FLAGS,
@@ -359,7 +359,6 @@ def test_two_passes_of_a_day_share_the_water_and_not_the_error() -> None:
     np.testing.assert_array_equal(true[0].wavelength, true[1].wavelength)
 
 
-@pytest.mark.xfail(reason="a scene of one pixel has too little error between passes", strict=False)
 def test_each_pass_has_an_error_of_its_own() -> None:
     """Between real scenes the blue differs by 7e-3; light's way alone would move it by a few 1e-4."""
     lake, lake_middle = (
@@ -464,6 +463,32 @@ def test_land_has_no_reflectance(flagged: Any) -> None:
     unset = ~land & ~flag_mask(flagged["l2_flags"], "CLDICE").values
     assert np.isfinite(flagged["Rrs"].values[unset]).all()
     assert not flag_mask(flagged["l2_flags"], "PRODFAIL").values[unset].any()
+
+
+def test_a_shore_puts_leaves_into_its_pixels() -> None:
+    """Beyond 705 nm leaves are ten times as bright as water: a pixel that is a third land shines there."""
+    granule = observe(StubLake(cloudy=False), lake_overpasses(DAY, DAY)[0], seed=1, config=NO_ERROR)
+    red_edge = granule.Rrs[:, -1] / granule.Rrs[:, int(np.abs(OCI.wavelength - 680).argmin())]
+    east = granule.longitude[granule.line, granule.pixel]
+    inside = _open_lake(granule)
+    at_shore = np.abs(east + 83.35) < 0.01
+    assert red_edge[at_shore].max() > 2 * red_edge[inside].max()
+    assert np.ptp(red_edge[inside]) < 1e-6
+
+
+@pytest.mark.parametrize("side", [1, 3, 40])
+def test_smooth_chance_has_variance_one(side: int) -> None:
+    """In scenes of a pixel as in large ones; and it changes little within its reach."""
+    line, pixel = (places.ravel() for places in np.mgrid[:side, :side])
+    flat = np.zeros(side**2)
+    pixels = Pixels(line=line, pixel=pixel, shape=(side, side), km=(1.2, 1.5), path=flat, near_cloud=flat)
+    rng = np.random.default_rng(1)
+    for km in (1.5, 12.0):
+        drawn = np.array([smooth_chance(pixels, km, rng) for _ in range(400)])
+        assert drawn.std() == pytest.approx(1, abs=0.15)
+        if side == 40:
+            steps = np.diff(drawn.reshape(-1, side, side), axis=1).std()
+            assert steps == pytest.approx({1.5: 0.75, 12.0: 0.1}[km], abs=0.15)
 
 
 def test_lake_water_is_turbid_and_else_good(flagged: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-__all__ = ["LINES_NM", "NoiseConfig", "Pixels", "calibration_change", "retrieval_error"]
+__all__ = ["LINES_NM", "NoiseConfig", "Pixels", "calibration_change", "retrieval_error", "smooth_chance"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.intp]
@@ -149,9 +149,9 @@ def retrieval_error(
     """
     blue, power = _blue(truth[:, int(np.abs(wavelength - NIR_NM).argmin())], pixels, config, scene)
     error = blue[:, None] * _from_blue(wavelength, power[:, None])  # (pixel, band)
-    white = config.white * (scene.normal() + 0.25 * _field(pixels, 3 * config.local_km, scene))
+    white = config.white * (scene.normal() + 0.25 * smooth_chance(pixels, 3 * config.local_km, scene))
     error += white[:, None] * (GREEN_NM / wavelength)
-    error += truth * (config.brightness * _field(pixels, config.local_km, scene))[:, None]
+    error += truth * (config.brightness * smooth_chance(pixels, config.local_km, scene))[:, None]
     error += _lines(wavelength, config, scene, sensor)
     error += config.pattern * _neighbours_alike(wavelength.shape, scene)
     spread = config.band * (BLUE_NM / wavelength) ** config.band_exponent
@@ -174,8 +174,10 @@ def _blue(
     scene -= config.scene_tail * rng.gamma(config.tail_shape)
     power = config.exponent + config.exponent_spread * rng.normal()
     rest = np.exp(config.restlessness * rng.normal())
-    within = config.regional * _field(pixels, config.regional_km, rng)
-    within += config.local * _field(pixels, config.local_km, rng) + config.pixel * rng.normal(size=nir.shape)
+    within = config.regional * smooth_chance(pixels, config.regional_km, rng)
+    within += config.local * smooth_chance(pixels, config.local_km, rng) + config.pixel * rng.normal(
+        size=nir.shape
+    )
     blue = scene + rest * within
     blue -= config.water_in_nir * nir
     blue += config.near_cloud * pixels.near_cloud * rng.normal(0.2, 0.5, nir.shape)
@@ -189,23 +191,26 @@ def _from_blue(wavelength: FloatArray, power: Any) -> FloatArray:
     return ((BLUE_NM / wavelength) ** power - end) / (1 - end)
 
 
-def _field(pixels: Pixels, km: float, rng: np.random.Generator) -> FloatArray:
-    """Smooth chance of variance 1 at every pixel; alike over `km`."""
+def smooth_chance(pixels: Pixels, km: float, rng: np.random.Generator) -> FloatArray:
+    """Random numbers of variance 1, shape (n,), alike in pixels that are nearer than `km` to each other."""
     reach = np.array([km / side for side in pixels.km])  # in pixels
     step = np.maximum(1, np.floor(reach / 3)).astype(int)  # smooth fields need few points
-    nodes = rng.standard_normal([int(np.ceil(n / s)) + 2 for n, s in zip(pixels.shape, step, strict=True)])
-    smooth = ndimage.gaussian_filter(nodes, reach / step / np.sqrt(2), mode="wrap")
-    # Each weight of a Gaussian filter squared and summed: the variance that is left.
-    smooth /= np.prod([_left_over(one) for one in reach / step / np.sqrt(2)])
-    places = [pixels.line / step[0], pixels.pixel / step[1]]
+    sigma = reach / step / np.sqrt(2)
+    rim = np.ceil(3 * sigma).astype(int)  # what lies beyond a small scene counts as well
+    n_nodes = [int(np.ceil(n / s)) + 2 for n, s in zip(pixels.shape, step, strict=True)]
+    nodes = rng.standard_normal([n + 2 * r for n, r in zip(n_nodes, rim, strict=True)])
+    smooth = ndimage.gaussian_filter(nodes, sigma, truncate=3.0, mode="constant")
+    smooth /= np.prod([_left_over(float(one)) for one in sigma])
+    places = [pixels.line / step[0] + rim[0], pixels.pixel / step[1] + rim[1]]
     return ndimage.map_coordinates(smooth, places, order=1, mode="nearest")
 
 
 def _left_over(sigma: float) -> float:
     """Standard deviation of white noise after a Gaussian filter along one axis."""
-    spike = np.zeros(2 * int(6 * sigma) + 3)
+    spike = np.zeros(2 * int(4 * sigma) + 5)
     spike[spike.size // 2] = 1
-    return float(np.sqrt((ndimage.gaussian_filter1d(spike, sigma, mode="constant") ** 2).sum()))
+    filtered = ndimage.gaussian_filter1d(spike, sigma, truncate=3.0, mode="constant")
+    return float(np.sqrt((filtered**2).sum()))
 
 
 def _lines(

@@ -11,7 +11,13 @@ from scipy import ndimage
 from spectm.data.regions import Region
 from spectm.simulation.granule_file import Granule, granule_name, write_granule_file
 from spectm.simulation.granule_layout import RRS_RANGE
-from spectm.simulation.noise import NoiseConfig, Pixels, calibration_change, retrieval_error
+from spectm.simulation.noise import (
+    NoiseConfig,
+    Pixels,
+    calibration_change,
+    retrieval_error,
+    smooth_chance,
+)
 from spectm.simulation.orbit import Overpass, glint, overpasses, sun_angles
 from spectm.simulation.quality import Conditions, bits, seen_flags, spectral_flags, unseen
 from spectm.simulation.shoreline import BOX
@@ -36,7 +42,7 @@ WHOLE = None
 PARTS_ALONG, PARTS_ACROSS = (np.arange(n) / n - (n - 1) / (2 * n) for n in (3, 5))
 BEYOND = 0.15  # degrees that the lake goes on to the east of its map, mirrored: there it is open water
 AIR_MASS = 2 / np.cos(np.deg2rad(40))
-CLOUD_SIDE_KM = 3.0
+CLOUD_SIDE_KM, AEROSOL_KM = 3.0, 20.0
 # Chance has a stream for each purpose, so that none depends on how often another was asked.
 SCENE, INSTRUMENT, REPROCESSED, AEROSOL = 1, 2, 3, 4
 GREEN_LEAVES_NM, RED_EDGE_NM = 550.0, 712.0
@@ -194,7 +200,7 @@ def observe(
     for name, raised in spectral_flags(Rrs, sensor.wavelength).items():
         flags[name] = flags.get(name, np.zeros(swath.latitude.shape, dtype=bool))
         flags[name][line, pixel] |= raised
-    aerosol, angstrom = _aerosol(conditions, config, stream(AEROSOL, moment))
+    aerosol, angstrom = _aerosol(pixels, conditions.cloud[line, pixel], config, stream(AEROSOL, moment))
     return Granule(
         start=overpass.start,
         near_real_time=near_real_time,
@@ -213,8 +219,8 @@ def observe(
         pixel=pixel,
         Rrs=Rrs,
         uncertainty=_uncertainty(sensor.wavelength, pixels, config),
-        aerosol=aerosol[line, pixel],
-        angstrom=angstrom[line, pixel],
+        aerosol=aerosol,
+        angstrom=angstrom,
         avw=avw(Rrs, sensor.wavelength),
     )
 
@@ -315,15 +321,13 @@ def _pixels(conditions: Conditions, line: IntArray, pixel: IntArray, km: tuple[f
 
 
 def _aerosol(
-    conditions: Conditions, config: SensorConfig, rng: np.random.Generator
+    pixels: Pixels, cloud: FloatArray, config: SensorConfig, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Optical thickness at 865 nm and Angstrom exponent, smooth, and thicker beside clouds."""
-    smooth = ndimage.gaussian_filter(rng.standard_normal(conditions.cloud.shape), 12.0, mode="wrap")
-    spread = float(smooth.std())
-    smooth = smooth / spread if spread > 1e-6 else np.zeros_like(smooth)  # a scene of a few pixels varies not
+    """Optical thickness at 865 nm and Angstrom exponent, shape (n,); smooth, and thicker beside clouds."""
+    smooth = smooth_chance(pixels, AEROSOL_KM, rng)
     thickness = config.aerosol * np.exp(config.aerosol_spread * rng.normal() + 0.15 * smooth)
     exponent = 1.3 + 0.25 * rng.normal() + 0.08 * smooth
-    return thickness * (1 + conditions.cloud), exponent
+    return thickness * (1 + cloud), exponent
 
 
 def _uncertainty(wavelength: FloatArray, pixels: Pixels, config: SensorConfig) -> FloatArray:
