@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make demo DATA=...` and `make test`. Set-up is included.
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Set-up is included.
 PYTHON ?= python3
 SPECTM_SHARED ?= ../shared
 DATA ?= $(SPECTM_SHARED)/data/lake_erie
@@ -9,10 +9,11 @@ export SPECTM_SHARED
 PATCHES = $(DATA)/pace_station_patches.nc
 EVALUATE = $(BIN)/spectm evaluate --patches $(PATCHES) --unlabelled $(DATA)/pace_pixels.nc --labels $(DATA)/glerl
 
-.PHONY: help setup demo test test-all check bench reproduce reproduce-quick dist clean
+.PHONY: help setup demo demo-simulated demo-real test test-all check bench reproduce reproduce-quick dist clean
 
 help:
-	@echo "make demo DATA=DIR        pretrain, fine-tune and evaluate, under 5 minutes; writes runs/demo"
+	@echo "make demo                 everything on a simulated lake, about 5 minutes; writes runs/demo/report.html"
+	@echo "make demo DATA=DIR        pretrain, fine-tune and evaluate on real data, under 5 minutes"
 	@echo "make test                 fast tests;  make test-all adds the slow ones"
 	@echo "make check                lint, format, types, import rules, fast tests"
 	@echo "make bench [ONLY=name]    benchmarks, to benchmarks/results.json"
@@ -34,14 +35,20 @@ data-present:
 	  echo "docs/data.md says what the files are and how to make your own."; exit 2; }
 .PHONY: data-present
 
-demo: data-present setup
-	$(BIN)/spectm pretrain --patches $(PATCHES) --patches $(DATA)/pace_pixels.nc --out runs/demo/pretrained
-	$(BIN)/spectm finetune --pretrained runs/demo/pretrained --patches $(PATCHES) --labels $(DATA)/glerl --out runs/demo/current
-	$(BIN)/spectm predict --model runs/demo/current --patches $(PATCHES) --out runs/demo/estimates.csv
-	$(EVALUATE) --out runs/demo/evaluation --quick --models mean,climatology,persistence,ridge,pls,svr,spectm,spectm-probe
+# Without DATA=DIR, given here or in the environment, the demo makes its own data.
+demo: $(if $(filter command environment,$(firstword $(origin DATA))),demo-real,demo-simulated)
+
+demo-simulated: setup
+	$(BIN)/spectm demo --out runs/demo
+
+demo-real: data-present setup
+	$(BIN)/spectm pretrain --patches $(PATCHES) --patches $(DATA)/pace_pixels.nc --out runs/demo-real/pretrained
+	$(BIN)/spectm finetune --pretrained runs/demo-real/pretrained --patches $(PATCHES) --labels $(DATA)/glerl --out runs/demo-real/current
+	$(BIN)/spectm predict --model runs/demo-real/current --patches $(PATCHES) --out runs/demo-real/estimates.csv
+	$(EVALUATE) --out runs/demo-real/evaluation --quick --models mean,climatology,persistence,ridge,pls,svr,spectm,spectm-probe
 	@echo
-	@echo "Read runs/demo/evaluation/report.html. Also written: runs/demo/pretrained and runs/demo/current (models),"
-	@echo "runs/demo/estimates.csv (an estimate for every patch; those of labelled dates were learned from)."
+	@echo "Read runs/demo-real/evaluation/report.html. Also written: runs/demo-real/pretrained and runs/demo-real/current (models),"
+	@echo "runs/demo-real/estimates.csv (an estimate for every patch; those of labelled dates were learned from)."
 
 test: setup
 	$(BIN)/python -m pytest -n 2

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import composing, pretraining, whole_run
+from benchmarks import composing, pretraining, simulating, whole_run
 from benchmarks.entry import Entry, machine_name
 
 __all__ = ["BENCHMARKS", "main", "write_results"]
@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parent / "results.json"
 BENCHMARKS: dict[str, Callable[[], list[Entry]]] = {
     "compose": composing.measure,
     "pretraining": pretraining.measure,
+    "simulate": simulating.measure,
     "whole_pretraining": whole_run.measure,
 }
 

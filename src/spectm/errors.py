@@ -14,6 +14,8 @@ __all__ = [
     "LoginError",
     "MaskError",
     "OpticsError",
+    "OriginError",
+    "OutputError",
     "PatchError",
     "RegionError",
     "ReportError",
@@ -76,6 +78,14 @@ class FlagError(SpectmError, LookupError):
 
 class CubeError(SpectmError, ValueError):
     """A cube that is damaged, of another format, or made with other settings."""
+
+
+class OriginError(SpectmError, ValueError):
+    """Real and simulated data where one kind is wanted."""
+
+
+class OutputError(SpectmError, OSError):
+    """A file that can't be written where it is wanted."""
 
 
 class PatchError(SpectmError, ValueError):

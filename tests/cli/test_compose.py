@@ -6,7 +6,8 @@ from PIL import Image
 
 from spectm.cli.main import main
 from spectm.data.cube import open_cube
-from tests.data.granules import swath_grid, write_l2_granule
+from tests.data.granules import damage, swath_grid, write_l2_granule
+from tests.processes import python
 
 BANDS = np.array([442.0, 490.0, 555.0, 665.0, 709.0])
 REGION = "--region=-83.5,41.4,-83.3,41.6"
@@ -105,3 +106,52 @@ def test_inspect_describes_and_draws_a_cube(granules, tmp_path, capsys) -> None:
     assert "41.510 to 41.590" in capsys.readouterr().out
     assert run("inspect", out, "--region=10,10,11,11") == 1
     assert "wanted cells in 10,10,11,11, found none" in capsys.readouterr().err
+
+
+def test_a_twin_that_stands_in_is_named(granules, tmp_path, capsys) -> None:
+    latitude, longitude = swath_grid(20, 20, south=41.405, west=-83.495, tilt=0)
+    name = "PACE_OCI.20240804T175305.L2.OC_AOP.V3_1"
+    write_l2_granule(
+        granules / f"{name}.NRT.nc",
+        latitude=latitude,
+        longitude=longitude,
+        Rrs=np.full((20, 20, 5), 0.006),
+        wavelength=BANDS,
+        near_real_time=True,
+    )
+    damage(granules / f"{name}.nc")
+    words = ("compose", granules, REGION, "--out", tmp_path / "c.zarr", "--days", 1)
+    assert run(*words) == 1
+    said = capsys.readouterr()
+    assert f"used {name}.NRT.nc in place of {name}.nc, which is damaged" in said.out.splitlines()
+    assert said.err.startswith(f"not used: {name}.nc: ")  # and no bar: this is no terminal
+    with open_cube(tmp_path / "c.zarr") as cube:
+        assert float(cube["Rrs"][0].mean()) == pytest.approx(0.006, abs=1e-6)
+
+
+LIMITED = """
+import resource, sys
+from spectm.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_nothing_half_written(granules, tmp_path) -> None:
+    """A limit to the size of a file stands for the disk: both are told by the same call."""
+    out, full = tmp_path / "c.zarr", tmp_path / "full.zarr"
+    assert run("compose", granules, REGION, "--out", out) == 0
+    found = python("-c", LIMITED, "100000", "patches", str(out), "--out", str(tmp_path / "p.nc"))
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "bytes in" in found.stderr
+    assert "found File too large" in found.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.zarr", "granules"]
+    words = ("compose", str(granules), REGION, "--out", str(full))
+    found = python("-c", LIMITED, "3000", *words)
+    assert found.returncode == 1
+    assert "spectm compose: wanted to read or write, found: [Errno 27] File too large" in found.stderr
+    assert not full.exists() or open_cube(full).sizes["time"] == 0
+    assert python("-c", LIMITED, "1000000", *words).returncode == 0  # there is room again
+    with open_cube(out) as one, open_cube(full) as two:
+        assert one.identical(two)

@@ -133,6 +133,12 @@ def test_no_is_an_answer(
     assert archive.downloads() == []
 
 
+def test_no_worker_is_refused_before_anything_is_asked(archive: Archive, fetch: Command) -> None:
+    code, _, said = fetch("--workers", "0", "--dry-run")
+    assert (code, said) == (1, "spectm fetch: wanted at least one worker, found 0. Try 4.\n")
+    assert archive.requests == []
+
+
 def test_yes_asks_nothing(archive: Archive, fetch: Command, terminal: Callable[..., list[str]]) -> None:
     archive.add(L2)
     asked = terminal()

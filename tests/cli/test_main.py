@@ -1,8 +1,6 @@
 import importlib
 import json
-import os
 import re
-import subprocess
 import sys
 from importlib import metadata
 from types import ModuleType
@@ -13,15 +11,10 @@ import spectm
 from spectm.cli import main as cli
 from spectm.cli.main import COMMANDS, main
 from spectm.errors import PatchError
+from tests import processes
+from tests.processes import python
 
 WITHOUT_TORCH = ("windows", "indices")
-
-
-def python(*words: str) -> subprocess.CompletedProcess[str]:
-    """Another interpreter, as only a fresh one tells what gets imported."""
-    return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, timeout=60, check=False, env=os.environ
-    )
 
 
 def imported_by(*words: str) -> tuple[set[str], str]:
@@ -32,7 +25,7 @@ def imported_by(*words: str) -> tuple[set[str], str]:
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)"
     )
-    found = python("-c", script, *words)
+    found = python("-c", script, *words)  # only a fresh interpreter tells what gets imported
     assert found.returncode == 0, found.stderr
     return set(json.loads(found.stderr)), found.stdout
 
@@ -44,7 +37,9 @@ def test_help_lists_every_command_and_is_quick() -> None:
     found = dict(re.findall(r"^    (\w+) +(.*(?:\n {10,}.*)*)", listed, flags=re.MULTILINE))
     assert {name: " ".join(what.split()) for name, what in found.items()} == COMMANDS
     data = {"fetch", "inspect", "flags", "compose", "patches", "matchups"}
-    assert set(COMMANDS) == data | {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
+    simulation = {"demo", "realism", "simulate"}
+    models = {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
+    assert set(COMMANDS) == data | simulation | models
 
 
 def test_a_package_of_an_extra_that_is_missing_is_named_with_the_extra(monkeypatch, capsys) -> None:
@@ -151,7 +146,7 @@ def test_other_errors_are_not_hidden(command) -> None:
 
 def test_a_reader_that_has_seen_enough() -> None:
     script = f"{sys.executable} -m spectm.cli.main indices --csv | head -n 1; echo ${{PIPESTATUS[0]}}"
-    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    found = processes.run(["bash", "-c", script])
     assert found.stdout.splitlines()[-1] == "0"
     assert found.stderr == ""
 

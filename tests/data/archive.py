@@ -28,6 +28,8 @@ import pytest
 import trustme
 from urllib3.util import connection
 
+from tests.processes import PATIENCE_S
+
 CATALOGUE = "cmr.earthdata.nasa.gov"
 LOGIN = "urs.earthdata.nasa.gov"
 FILES = "obdaac-tea.earthdatacloud.nasa.gov"  # checks the token
@@ -186,7 +188,7 @@ class Archive:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 20
+    timeout = PATIENCE_S
     disable_nagle_algorithm = True  # else each answer waits for 40 ms
     archive: Archive
 
@@ -267,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.archive.fault(name) or Fault()
         body = body if fault.body is None else fault.body
         if self.archive.meeting is not None:
-            self.archive.meeting.wait(timeout=10)
+            self.archive.meeting.wait(timeout=PATIENCE_S)
         if name == self.archive.hold:
             self._hold(body)
             return
@@ -289,7 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: 2 * len(body) // 3])
         self.wfile.flush()
         self.archive.held.set()
-        self.archive.release.wait(timeout=10)
+        self.archive.release.wait(timeout=PATIENCE_S)
         self.close_connection = True
 
 
@@ -318,7 +320,7 @@ def running_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
     def connect(address: tuple[str, int], *_: object, **__: object) -> socket.socket:
         if address[0] not in HOSTS or address[1] != 443:
             raise ConnectionRefusedError(f"the test does not let anybody connect to {address}")
-        return socket.create_connection(server.server_address[:2], timeout=20)
+        return socket.create_connection(server.server_address[:2], timeout=PATIENCE_S)
 
     monkeypatch.setattr(connection, "create_connection", connect)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "authority.pem"))

@@ -2,8 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from spectm.data.composite import CompositeConfig, TileComposite, compose_tile
 from spectm.data.grid import Grid, Tile
@@ -57,8 +55,7 @@ def by_loop(
     return cells
 
 
-@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_cells_hold_what_a_loop_over_pixels_finds(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     swaths = [swath(rng) for _ in range(3)]

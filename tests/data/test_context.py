@@ -53,20 +53,20 @@ def test_day_of_year_counts_leap_days() -> None:
 
 def test_climatology_blends_station_and_lake() -> None:
     table = samples(("A", "2020-07-01 10:00", 10.0), ("B", "2020-07-01 11:00", 100.0))
-    usual = Climatology.fit(table).predict([183, 183, 183], ["A", "B", "C"])
+    usual = Climatology.fit(table, last_year=2022).predict([183, 183, 183], ["A", "B", "C"])
     # the lake's mean is 1.5; A: (3 * 1.5 + 1) / 4, B: (3 * 1.5 + 2) / 4, C was never sampled
     assert usual == pytest.approx([1.375, 1.625, 1.5])
 
 
 def test_climatology_kernel_has_a_width_of_12_days() -> None:
     table = samples(("A", "2021-07-01 10:00", 1.0), ("A", "2021-07-13 10:00", 10.0))
-    lake = Climatology.fit(table).predict([182], ["B"])
+    lake = Climatology.fit(table, last_year=2022).predict([182], ["B"])
     assert lake == pytest.approx([0.60653066 / 1.60653066])  # exp(-1/2) against 1
 
 
 def test_climatology_joins_the_ends_of_the_year() -> None:
     table = samples(("A", "2021-12-31 10:00", 1.0), ("A", "2021-02-20 10:00", 100.0))
-    assert Climatology.fit(table).predict([1], ["B"])[0] == pytest.approx(0.0, abs=0.001)
+    assert Climatology.fit(table, last_year=2022).predict([1], ["B"])[0] == pytest.approx(0.0, abs=0.001)
 
 
 def test_climatology_learns_from_the_years_asked_for() -> None:
@@ -75,17 +75,17 @@ def test_climatology_learns_from_the_years_asked_for() -> None:
         ("A", "2023-01-01 10:00", 1000.0),
         ("A", "2021-12-31 10:00", np.nan),
     )
-    assert Climatology.fit(table).predict([365], ["A"]) == pytest.approx([-1.0])
+    assert Climatology.fit(table, last_year=2022).predict([365], ["A"]) == pytest.approx([-1.0])
     assert Climatology.fit(table, last_year=2023).predict([365], ["A"])[0] > 0
     with pytest.raises(LabelError, match="of 2020 or earlier, found years 2021 to 2023"):
         Climatology.fit(table, last_year=2020)
     with pytest.raises(LabelError, match="found no surface sample"):
-        Climatology.fit(table.iloc[:0])
+        Climatology.fit(table.iloc[:0], last_year=2022)
 
 
 def test_climatology_survives_json() -> None:
     table = samples(("A", "2020-07-01 10:00", 1.234567890123), ("B", "2020-08-01 11:00", 7.0))
-    fitted = Climatology.fit(table)
+    fitted = Climatology.fit(table, last_year=2022)
     restored = Climatology.from_dict(json.loads(json.dumps(fitted.to_dict())))
     assert restored.to_dict() == fitted.to_dict()
     days, stations = [180, 200, 220], ["A", "B", "C"]
@@ -202,7 +202,7 @@ def test_protocol_scores_of_climatology_and_persistence(
     surface = surface_samples(record)
     paired = matchups(task, read_patches(lake_erie / "pace_station_patches.nc"), record)
     observed = log10_censored(paired["observed"])
-    usual = Climatology.fit(surface).predict(day_of_year(paired["date"]), paired["station"])
+    usual = Climatology.fit(surface, last_year=2023).predict(day_of_year(paired["date"]), paired["station"])
     last = last_values(paired, surface)
     persisted = np.where(last["has_last"], last["log10_last"], usual)
 

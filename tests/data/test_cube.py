@@ -1,9 +1,7 @@
 import itertools
 import json
-import os
 import random
-import re
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +21,8 @@ from spectm.data.cube import cube_layout, cube_losses, open_cube, period_records
 from spectm.data.granule import open_granule
 from spectm.data.regions import Region
 from spectm.errors import CubeError, FlagError, GranuleError
-from tests.data.granules import swath_grid, write_l2_granule, write_l3_file
+from tests.data.granules import damage, swath_grid, write_l2_granule, write_l3_file
+from tests.processes import PATIENCE_S, python
 
 BANDS = np.array([442.0, 620.0, 709.0])
 REGION = Region(name="box", west=-83.5, south=41.4, east=-83.4, north=41.5)
@@ -44,14 +43,33 @@ def write_day(folder: Path, day: str, level: float, *, size: int = 10, **options
     )
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
+def write_archive(place: Path) -> Path:
     """Three granules in two periods of eight days, with an empty period between them."""
-    folder = tmp_path / "granules"
+    folder = place / "granules"
     folder.mkdir()
     for day, level in (("2024-07-20", 0.001), ("2024-07-21", 0.003), ("2024-08-04", 0.007)):
         write_day(folder, day, level)
     return folder
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return write_archive(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cube of that archive; it is for reading."""
+    folder = tmp_path_factory.mktemp("composed")
+    granules = granule_files([write_archive(folder)])
+    compose(granules, folder / "cube.zarr", REGION, resolution=RESOLUTION)
+    return folder / "cube.zarr"
+
+
+@pytest.fixture
+def made(composed: Path, tmp_path: Path) -> Path:
+    """A copy of it where `make` makes one."""
+    return Path(shutil.copytree(composed, tmp_path / "cube.zarr"))
 
 
 @pytest.fixture
@@ -87,8 +105,8 @@ def test_a_cube_holds_each_period_once_and_the_empty_one_too(make, tmp_path: Pat
         assert cube["lat"].values.tolist() == pytest.approx([41.49, 41.47, 41.45, 41.43, 41.41])
 
 
+@pytest.mark.usefixtures("made")
 def test_a_second_run_changes_nothing(make, tmp_path: Path) -> None:
-    make()
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cube.zarr").rglob("*") if file.is_file()}
     report = make()
     assert (report.written, len(report.unchanged)) == ([], 3)
@@ -97,8 +115,8 @@ def test_a_second_run_changes_nothing(make, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("made")
 def test_a_cube_grows_at_its_end_to_what_one_run_would_give(make, archive: Path, tmp_path: Path) -> None:
-    make()
     write_day(archive, "2024-08-13", 0.004)
     write_day(archive, "2024-08-05", 0.009)  # changes a period that is there
     report = make()
@@ -111,8 +129,8 @@ def test_a_cube_grows_at_its_end_to_what_one_run_would_give(make, archive: Path,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("made")
 def test_a_cube_does_not_grow_at_its_beginning(make, archive: Path, tmp_path: Path) -> None:
-    make()
     write_day(archive, "2024-07-01", 0.004)
     with pytest.raises(
         CubeError, match="wanted periods from 2024-06-25 on, found a cube that begins 2024-07-19"
@@ -140,8 +158,8 @@ def test_dates_choose_the_periods(make, tmp_path: Path) -> None:
         ({"config": CompositeConfig(statistic="median")}, "statistic"),
     ],
 )
+@pytest.mark.usefixtures("made")
 def test_other_settings_want_another_cube(make, tmp_path: Path, changed, name: str) -> None:
-    make()
     with pytest.raises(CubeError, match=f"wanted a cube with {name} = .* write to another folder"):
         make(**changed)
     assert cube_layout(tmp_path / "cube.zarr").days == 8
@@ -159,8 +177,9 @@ def test_the_final_granule_replaces_its_near_real_time_twin_and_old_versions(mak
     assert not report.bad
 
 
-def test_a_bad_granule_is_listed_and_the_rest_goes_through(make, archive: Path, tmp_path: Path) -> None:
-    make(tmp_path / "without.zarr")
+def test_a_bad_granule_is_listed_and_the_rest_goes_through(
+    make, archive: Path, composed: Path, tmp_path: Path
+) -> None:
     whole = write_day(archive, "2024-08-05", 0.05).read_bytes()
     cut = archive / "PACE_OCI.20240806T175305.L2.OC_AOP.V3_1.nc"
     cut.write_bytes(whole[: len(whole) // 2])
@@ -169,7 +188,7 @@ def test_a_bad_granule_is_listed_and_the_rest_goes_through(make, archive: Path, 
     report = make()
     assert sorted(report.bad) == [cut.name, "PACE_OCI.20240807T175305.L2.OC_AOP.V3_1.nc"]
     assert "found L2_AOP with 2 bands" in report.bad[sorted(report.bad)[1]]
-    same(tmp_path / "cube.zarr", tmp_path / "without.zarr")
+    same(tmp_path / "cube.zarr", composed)
 
 
 @pytest.mark.slow
@@ -180,21 +199,64 @@ def test_damage_found_by_one_tile_is_left_out_of_all(tmp_path: Path) -> None:
     one = write_day(folder, "2024-08-04", 0.002, size=size, chunks=(10, 90, 3))
     compose([one], tmp_path / "one.zarr", region, resolution=0.01)
     two = write_day(folder, "2024-08-05", 0.004, size=size, chunks=(10, 90, 3))
-    content = bytearray(two.read_bytes())
-    with xr.open_dataset(two, group="geophysical_data", engine="h5netcdf") as data:
-        assert data["Rrs"].encoding["chunksizes"] == (10, 90, 3)
-    import h5py
-
-    with h5py.File(two) as file:
-        chunk = file["geophysical_data/Rrs"].id.get_chunk_info(8)  # the northernmost lines
-    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
-    two.write_bytes(content)
+    damage(two, chunk=(80, 0, 0))  # the northernmost lines
     report = compose([one, two], tmp_path / "two.zarr", region, resolution=0.01, memory_mb=2.0, workers=1)
     assert list(report.bad) == [two.name]
     assert period_records(tmp_path / "two.zarr")["2024-08-04"]["granules"] == [[one.name, one.stat().st_size]]
     with open_cube(tmp_path / "one.zarr") as first, open_cube(tmp_path / "two.zarr") as second:
         np.testing.assert_array_equal(first["Rrs"].values, second["Rrs"].values)
         np.testing.assert_array_equal(first["count"].values, second["count"].values)
+
+
+def test_a_twin_stands_in_for_a_granule_whose_damage_comes_to_light(tmp_path: Path) -> None:
+    day, other = "2024-08-04", "2024-08-05"
+    files = [write_day(tmp_path, other, 0.003), write_day(tmp_path, day, 0.005, near_real_time=True)]
+    files.append(final := write_day(tmp_path, day, 0.001, chunks=(10, 10, 3)))
+    damage(final)
+    report = compose(files, tmp_path / "c.zarr", REGION, resolution=RESOLUTION)
+    twin = files[1].name
+    assert report.stand_ins == {final.name: twin}
+    assert list(report.bad) == [final.name]
+    assert report.superseded == {}
+    with open_cube(tmp_path / "c.zarr") as cube:
+        assert float(cube["Rrs"].mean()) == pytest.approx(0.004, abs=1e-7)  # of 0.003 and 0.005
+    names = [name for name, _ in period_records(tmp_path / "c.zarr")[day]["granules"]]
+    assert names == [twin, files[0].name]
+
+
+def test_damaged_twins_are_gone_through_to_the_last(tmp_path: Path) -> None:
+    def write(level: float, **options: object) -> Path:
+        return write_day(tmp_path, "2024-08-04", level, chunks=(10, 10, 3), **options)
+
+    soon, *finals = write(0.009, near_real_time=True), write(0.005, version="3.0"), write(0.001)
+    for path in finals:
+        damage(path)
+    report = compose([*finals, soon], tmp_path / "c.zarr", REGION, resolution=RESOLUTION)
+    assert report.stand_ins == {finals[0].name: soon.name}  # the other's stand-in was damaged, too
+    assert set(report.bad) == {path.name for path in finals}
+    assert report.superseded == {}
+    with open_cube(tmp_path / "c.zarr") as cube:
+        assert float(cube["Rrs"].mean()) == pytest.approx(0.009, abs=1e-7)
+
+
+@pytest.mark.parametrize("boxed", [False, True])
+def test_a_region_without_granules_is_no_cube_but_one_of_clouds_is(tmp_path: Path, boxed: bool) -> None:
+    box = {"geospatial_lat_min": 41.3, "geospatial_lat_max": 41.6}
+    box |= {"geospatial_lon_min": -83.6, "geospatial_lon_max": -83.3}
+    cloudy = {"CLDICE": list(itertools.product(range(10), range(10)))}
+    path = write_day(tmp_path, "2024-08-04", 0.001, flags=cloudy, attrs=box if boxed else {})
+    away = Region(name="lake-elsewhere", west=10, south=41.4, east=10.1, north=41.5)
+    with pytest.raises(
+        CubeError, match=r"with pixels in lake-elsewhere, found none in any of 1; .*Is the region"
+    ):
+        compose([path], tmp_path / "c.zarr", away, resolution=RESOLUTION)
+    days = {"first": np.datetime64("2024-09-01"), "last": np.datetime64("2024-09-02")}
+    with pytest.raises(CubeError, match=r"found granules of 2024-08-04 to 2024-08-04 only\. Choose"):
+        compose([path], tmp_path / "c.zarr", REGION, resolution=RESOLUTION, **days)
+    assert not (tmp_path / "c.zarr").exists()
+    compose([path], tmp_path / "c.zarr", REGION, resolution=RESOLUTION)
+    with open_cube(tmp_path / "c.zarr") as cube:
+        assert cube["count"].sum(("lat", "lon")).values.tolist() == [0]
 
 
 def test_a_granule_that_says_it_is_elsewhere_is_not_opened_again(tmp_path: Path, monkeypatch) -> None:
@@ -252,10 +314,10 @@ def test_maps_keep_their_own_cells_and_rhos_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["resize", "_put_times", "_consolidate"])
+@pytest.mark.usefixtures("made")
 def test_a_run_killed_while_the_cube_grows_is_done_again_in_full(
     make, archive: Path, tmp_path: Path, monkeypatch, step: str
 ) -> None:
-    make()
     write_day(archive, "2024-08-21", 0.004)
 
     def killed(*_: object) -> None:
@@ -278,8 +340,8 @@ def test_a_run_killed_while_the_cube_grows_is_done_again_in_full(
     same(tmp_path / "cube.zarr", tmp_path / "at-once.zarr")
 
 
+@pytest.mark.usefixtures("made")
 def test_a_finished_period_is_not_made_anew_from_less(make, archive: Path, tmp_path: Path) -> None:
-    make()
     (archive / "PACE_OCI.20240720T175305.L2.OC_AOP.V3_1.nc").unlink()
     write_day(archive, "2024-07-22", 0.009)
     options = {"first": np.datetime64("2024-07-19")}
@@ -347,20 +409,19 @@ def test_a_map_of_more_than_a_period_is_not_used(tmp_path: Path) -> None:
         assert cube["time"].values.astype("datetime64[D]").astype(str).tolist() == ["2024-08-04"]
 
 
-def test_what_is_no_cube_is_refused(make, tmp_path: Path) -> None:
+def test_what_is_no_cube_is_refused(made: Path, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match="wanted a cube, found nothing"):
         open_cube(tmp_path / "none.zarr")
-    make()
-    header = tmp_path / "cube.zarr" / "zarr.json"
+    header = made / "zarr.json"
     content = json.loads(header.read_text())
     content["attributes"]["format_version"] = 99
     header.write_text(json.dumps(content))
     with pytest.raises(CubeError, match=r"found 99 in .* Use a newer spectm"):
-        open_cube(tmp_path / "cube.zarr")
+        open_cube(made)
     content["attributes"] = {}
     header.write_text(json.dumps(content))
     with pytest.raises(CubeError, match="found another Zarr store"):
-        open_cube(tmp_path / "cube.zarr")
+        open_cube(made)
 
 
 def test_nothing_to_compose_is_an_error(tmp_path: Path) -> None:
@@ -375,8 +436,8 @@ def test_nothing_to_compose_is_an_error(tmp_path: Path) -> None:
     assert list(take_stock([tmp_path / "a.nc"]).bad) == ["a.nc"]
 
 
+@pytest.mark.usefixtures("made")
 def test_an_unfinished_period_is_not_shown(make, tmp_path: Path) -> None:
-    make()
     header = tmp_path / "cube.zarr" / "zarr.json"
     content = json.loads(header.read_text())
     del content["attributes"]["periods"]["2024-07-27"]
@@ -389,9 +450,10 @@ def test_an_unfinished_period_is_not_shown(make, tmp_path: Path) -> None:
     assert [str(period.start) for period in make().written] == ["2024-07-27"]
 
 
-def test_no_scheduler_is_an_error_that_says_how_to_start_one(make) -> None:
+def test_no_scheduler_is_an_error_that_says_how_to_start_one(make, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match="Start one with `dask scheduler`"):
         make(cluster="no-such-scheme://127.0.0.1:1")
+    assert not (tmp_path / "cube.zarr").exists()
 
 
 @pytest.mark.slow
@@ -421,21 +483,24 @@ def test_a_run_killed_twenty_times_ends_with_the_cube_of_an_unbroken_one(
     code = f"import sys; from spectm.cli.main import main; sys.exit(main({words}))"
     seen = []
     for _ in range(20):
-        with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as run:
-            assert run.stderr is not None
-            said, wanted, done = b"", chance.randint(0, 3), -1
-            while done < wanted:  # "2/40 [": two periods are finished; the machine's speed plays no part
-                more = run.stderr.read1(64)
-                said += more
-                if not more:  # nothing was left to do
-                    break
-                done = max((int(n) for n in re.findall(rb" (\d+)/\d+ \[", said)), default=-1)
+        wanted = n_finished(out) + chance.randint(
+            0, 3
+        )  # what is finished counts: the machine's speed plays no part
+        with subprocess.Popen([sys.executable, "-c", code]) as run:
+            started = time.monotonic()
+            while run.poll() is None and n_finished(out) < wanted and time.monotonic() < started + PATIENCE_S:
+                time.sleep(0.005)
             time.sleep(chance.uniform(0, 0.2))
-            os.kill(run.pid, signal.SIGKILL)
+            run.kill()
         if out.exists():
             with open_cube(out) as cube, open_cube(tmp_path / "whole.zarr") as whole:
                 seen.append(cube.sizes["time"])
                 xr.testing.assert_equal(cube.load(), whole.sel(time=cube["time"]).load())
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert python("-c", code).returncode == 0
     same(out, tmp_path / "whole.zarr")
     assert any(0 < n < 40 for n in seen), seen  # some died in the middle
+
+
+def n_finished(out: Path) -> int:
+    """Periods of a cube that is being written, 0 before there is one."""
+    return len(period_records(out)) if out.exists() else 0

@@ -39,6 +39,7 @@ from tests.data.archive import (
     granule_bytes,
     running_archive,
 )
+from tests.processes import PATIENCE_S
 
 L2 = "PACE_OCI.20240804T175305.L2.OC_AOP.V3_0.nc"
 OTHER = "PACE_OCI.20240805T182401.L2.OC_AOP.V3_0.nc"
@@ -677,7 +678,7 @@ def test_ctrl_c_leaves_files_that_can_be_continued(
             archive.release.set()  # the worker, waiting for bytes, sees that it is to end
 
     def press() -> None:
-        if recorded.wait(timeout=10) and archive.held.wait(timeout=10):
+        if recorded.wait(timeout=PATIENCE_S) and archive.held.wait(timeout=PATIENCE_S):
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     monkeypatch.setattr(fetching, "Event", Stop)

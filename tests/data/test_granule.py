@@ -12,7 +12,7 @@ import xarray as xr
 from spectm.data.granule import open_granule, read_variables
 from spectm.data.regions import Region
 from spectm.errors import EmptyRegionError, GranuleError
-from tests.data.granules import swath_grid, write_l2_granule, write_l3_file
+from tests.data.granules import damage, swath_grid, write_l2_granule, write_l3_file
 
 NM = np.array([443, 560, 665, 681])
 
@@ -410,14 +410,6 @@ def test_opening_reads_nothing_else(make_granule, make_map, reads) -> None:
         assert reads == {}
         granule["Rrs"].load()
         assert reads == {"Rrs": 2 * 2 * 4}
-
-
-def damage(path: Path, name: str, chunk: tuple[int, ...]) -> None:
-    with h5py.File(path) as file:
-        info = file[name].id.get_chunk_info_by_coord(chunk)
-    with path.open("r+b") as raw:
-        raw.seek(info.byte_offset)
-        raw.write(b"\xff" * info.size)
 
 
 def test_damage_outside_the_window_does_no_harm(make_granule) -> None:

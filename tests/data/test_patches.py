@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spectm.data.patches import Patches, partners, read_patches, write_patches
@@ -332,7 +332,6 @@ def test_a_partner_is_later_even_where_the_tolerance_is_wider_than_the_lead():
 
 
 @pytest.mark.slow
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     days=st.lists(st.integers(0, 40 * 4).map(lambda n: n / 4), min_size=1, max_size=12),
     lead=st.sampled_from([4.0, 8.0]),

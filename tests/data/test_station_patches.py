@@ -409,6 +409,13 @@ def test_maps_are_refused_with_what_to_do(tmp_path: Path, make_labels: Callable[
         match(path, make_labels(sample()))
 
 
+def test_a_flag_that_is_mistyped_is_noticed_where_no_station_is_seen(
+    make_granule: MakeGranule, make_labels: Callable[..., Labels]
+) -> None:
+    with pytest.raises(FlagError, match=r"wanted the flag CLOUDICE.*Did you mean CLDICE"):
+        match(make_granule(), make_labels(sample(500)), flags=("CLOUDICE",))
+
+
 def test_a_flag_that_is_mistyped_is_no_damage(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:

@@ -32,6 +32,7 @@ def test_the_family_is_that_of_the_issue() -> None:
     assert set(VARIANTS) == {
         "spectm",
         "spectm-probe",
+        "spectm-blend",
         "spectm-probe-hidden",
         "spectm-random-init",
         "spectm-random-mask",
@@ -39,7 +40,7 @@ def test_the_family_is_that_of_the_issue() -> None:
         "spectm-no-indices",
         "spectm-no-temporal",
     }
-    assert set(VARIANTS) - set(ABLATIONS) == {"spectm", "spectm-probe"}
+    assert set(VARIANTS) - set(ABLATIONS) == {"spectm", "spectm-probe", "spectm-blend"}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_an_ablation_changes_one_thing(tiny_settings, name: str, section: str, k
 
 
 def test_the_others_are_pretrained_as_the_settings_say(tiny_settings) -> None:
-    for name in ("spectm", "spectm-probe", "spectm-probe-hidden", "spectm-random-init"):
+    for name in ("spectm", "spectm-probe", "spectm-blend", "spectm-probe-hidden", "spectm-random-init"):
         assert VARIANTS[name].change(tiny_settings) == tiny_settings
         assert VARIANTS[name].pretrained is (name != "spectm-random-init")
 

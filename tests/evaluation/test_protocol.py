@@ -54,7 +54,7 @@ def test_names_are_those_of_the_issue() -> None:
         *("mean", "climatology", "persistence", "best-index", "ridge", "pls", "svr", "extra-trees"),
         *("gradient-boosting", "gp", "mlp", "spectm", "spectm-probe", "spectm-probe-hidden"),
         *("spectm-random-init", "spectm-random-mask", "spectm-no-reconstruction", "spectm-no-indices"),
-        "spectm-no-temporal",
+        *("spectm-no-temporal", "spectm-blend", "blend-bands", "blend-indices", "blend-plain"),
     }
     assert set(SPLITS) == {*WHOLE_DATES, "random-5", "leave-station-out"}
 

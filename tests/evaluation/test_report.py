@@ -11,6 +11,7 @@ from spectm.errors import ReportError
 from spectm.evaluation import figures
 from spectm.evaluation.report import typeset, write_report
 from spectm.evaluation.run_folder import read_run_folder
+from spectm.evaluation.summary import results_page
 
 pytestmark = pytest.mark.slow  # each draws a page full of figures
 
@@ -50,7 +51,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def quick(monkeypatch):
     """Figures are built and not drawn, for tests of what the page says."""
-    monkeypatch.setattr(figures, "_picture", lambda canvas, alt, text: figures.Picture("data:,", alt, text))
+    monkeypatch.setattr(figures, "to_picture", lambda canvas, alt, text: figures.Picture("data:,", alt, text))
 
 
 def page_of(folder):
@@ -128,6 +129,19 @@ def test_the_climatology_can_be_the_best(quick, make_run_folder):
 )
 def test_reconstruction_is_held_against_ridge(quick, make_run_folder, ratio, said):
     assert said in page_of(make_run_folder(ratio=ratio, tasks=("current",))).text
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_what_is_simulated_says_so(make_run_folder, simulated):
+    folder = make_run_folder()
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | ({"simulated": True} if simulated else {})))
+    page = write_report(folder).read_text()
+    assert ("Everything here is simulated" in page) == simulated
+    captions = page.count("<figcaption>")
+    assert captions > 3
+    assert page.count("<figcaption>Simulated. ") == (captions if simulated else 0)
+    assert results_page(folder).startswith("# Results\n\n**Everything here is simulated") == simulated
 
 
 def test_a_partial_run_says_what_is_absent(quick, make_run_folder):

@@ -31,8 +31,6 @@ from spectm.simulation.sensor import WHOLE, SensorConfig, lake_overpasses, obser
 from spectm.spectral.optics import Water, band_reflectance
 from spectm.spectral.sensors import named_sensor
 
-pytestmark = pytest.mark.slow  # fields, clouds and files of a lake take seconds
-
 OCI = named_sensor("oci-aop-v3")
 DAY = np.datetime64("2024-08-10T18:00", "ns")
 NO_ERROR = SensorConfig(noise=NoiseConfig(scale=0.0))
@@ -144,6 +142,7 @@ def test_pixels_grow_to_the_side() -> None:
     assert zenith[0, [0, -1]] == pytest.approx([71.2, 71.2], abs=0.5)
 
 
+@pytest.mark.slow
 def test_overpasses_come_at_their_time_of_day() -> None:
     """Real granules of 2024 began between 16:57 and 19:01 UTC, one or two a day."""
     passes = lake_overpasses(np.datetime64("2024-04-20"), np.datetime64("2024-05-09"))
@@ -163,6 +162,7 @@ def test_real_overpasses_are_met_within_ten_minutes(name: str) -> None:
     assert near < np.timedelta64(10, "m")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latitude", [-40.0, 0.0, 41.7])
 def test_passes_are_as_many_as_the_swath_is_wide(latitude: float) -> None:
     """14.65 orbits a day, each as wide as from where its first pixel crosses the latitude to its last."""
@@ -189,6 +189,7 @@ def test_a_place_that_cannot_be() -> None:
 # The file
 
 
+@pytest.mark.slow
 def test_the_ordinary_reader_opens_it(written: Path) -> None:
     assert written.name == "PACE_OCI.20240810T175941.L2.OC_AOP.V3_1.nc"
     with open_granule(written, region=parse_region("lake-erie-west")) as granule:
@@ -206,6 +207,7 @@ def test_the_ordinary_reader_opens_it(written: Path) -> None:
         assert granule["time"].values[0].astype("datetime64[m]") == np.datetime64("2024-08-10T18:02")
 
 
+@pytest.mark.slow
 def test_it_says_that_it_is_simulated(written: Path) -> None:
     with h5netcdf.File(written) as file:
         said = file.attrs
@@ -217,6 +219,7 @@ def test_it_says_that_it_is_simulated(written: Path) -> None:
         assert "NASA" not in "".join(str(value) for value in said.values())
 
 
+@pytest.mark.slow
 def test_truth_comes_back_from_a_clear_pixel(clean: Path) -> None:
     wanted = band_reflectance(Water(**LAKE_WATER), OCI)
     with open_granule(clean) as granule:
@@ -225,6 +228,7 @@ def test_truth_comes_back_from_a_clear_pixel(clean: Path) -> None:
         np.testing.assert_allclose(granule["Rrs"].values[line, pixel], wanted, atol=1.01e-6)  # half a count
 
 
+@pytest.mark.slow
 def test_pixels_mix_what_lies_in_them() -> None:
     """A lake whose water changes from cell to cell, seen at the side of a swath: nearly its mean."""
     patchy = np.random.default_rng(0).uniform(2, 12, (60, 92))
@@ -257,6 +261,7 @@ def _listed(path: Path) -> dict[str, tuple[Any, ...]]:
     return listed
 
 
+@pytest.mark.slow
 def test_layout_beside_a_real_file(pace_sample: Path, written: Path) -> None:
     ours, theirs = _listed(written), _listed(pace_sample)
     assert set(ours) == set(theirs)
@@ -278,6 +283,7 @@ def test_layout_beside_a_real_file(pace_sample: Path, written: Path) -> None:
             assert np.asarray(file.attrs[name]).dtype == np.asarray(real.attrs[name]).dtype
 
 
+@pytest.mark.slow
 def test_packing_units_and_flags_are_those_of_a_real_file(pace_sample: Path, written: Path) -> None:
     told = {"add_offset", "scale_factor", "_FillValue", "valid_min", "valid_max", "units", "long_name"}
     told |= {"coordinates", "standard_name", "flag_masks", "flag_meanings", "calendar", "dtype"}
@@ -293,6 +299,7 @@ def test_packing_units_and_flags_are_those_of_a_real_file(pace_sample: Path, wri
         assert file[names[1]][0] == real[names[1]][0]
 
 
+@pytest.mark.slow
 def test_both_are_opened_as_the_same_dataset(pace_sample: Path, written: Path) -> None:
     with open_granule(pace_sample) as real, open_granule(written) as ours:
         assert set(ours.data_vars) == set(real.data_vars)
@@ -304,6 +311,7 @@ def test_both_are_opened_as_the_same_dataset(pace_sample: Path, written: Path) -
         assert flag_table(ours["l2_flags"]) == flag_table(real["l2_flags"])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_file(tmp_path: Path, written: Path) -> None:
     again = write_granule(StubLake(), DAY, tmp_path / "again", seed=3)
     assert again.read_bytes() == written.read_bytes()
@@ -315,6 +323,7 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path, written: Path) -> Non
         assert np.mean(one["Rrs"].values[seen] == two["Rrs"].values[seen]) < 0.1
 
 
+@pytest.mark.slow
 def test_a_smaller_crop_holds_its_region() -> None:
     bay = Region(name="bay", west=-83.1, south=41.6, east=-82.9, north=41.7)
     one = lake_overpasses(DAY, DAY)[0]
@@ -346,6 +355,7 @@ def test_a_whole_granule(tmp_path: Path) -> None:
 # Two granules and twins
 
 
+@pytest.mark.slow
 def test_two_passes_of_a_day_share_the_water_and_not_the_error() -> None:
     lake = StubLake(cloudy=False)
     passes = lake_overpasses(np.datetime64("2024-08-11"), np.datetime64("2024-08-11"))
@@ -359,6 +369,7 @@ def test_two_passes_of_a_day_share_the_water_and_not_the_error() -> None:
     np.testing.assert_array_equal(true[0].wavelength, true[1].wavelength)
 
 
+@pytest.mark.slow
 def test_each_pass_has_an_error_of_its_own() -> None:
     """Between real scenes the blue differs by 7e-3; light's way alone would move it by a few 1e-4."""
     lake, lake_middle = (
@@ -373,9 +384,10 @@ def test_each_pass_has_an_error_of_its_own() -> None:
         )
         blue.append(float((seen.Rrs - true.Rrs)[:, 0].mean()))
     assert np.std(blue) > 2e-3
-    assert min(blue) < 0 < max(blue)
+    assert np.ptp(blue) > 5e-3
 
 
+@pytest.mark.slow
 def test_an_error_does_not_depend_on_what_was_asked_before() -> None:
     first, second = lake_overpasses(np.datetime64("2024-08-11"), np.datetime64("2024-08-11"))
     alone = observe(StubLake(), second, seed=1)
@@ -383,6 +395,7 @@ def test_an_error_does_not_depend_on_what_was_asked_before() -> None:
     np.testing.assert_array_equal(observe(StubLake(), second, seed=1).Rrs, alone.Rrs)
 
 
+@pytest.mark.slow
 def test_the_near_real_time_twin(tmp_path: Path, written: Path) -> None:
     twin = write_granule(StubLake(), DAY, tmp_path, seed=3, near_real_time=True)
     assert twin.name == written.name.replace(".nc", ".NRT.nc")
@@ -400,6 +413,7 @@ def test_the_near_real_time_twin(tmp_path: Path, written: Path) -> None:
     assert not stock.bad
 
 
+@pytest.mark.slow
 def test_composing_it(tmp_path: Path, clean: Path) -> None:
     box = Region(name="box", west=-82.9, south=41.55, east=-82.7, north=41.65)
     report = compose([clean], tmp_path / "cube.zarr", box)
@@ -433,6 +447,7 @@ def _names(granule: Any, place: tuple[int, int]) -> set[str]:
     return {name for name, mask in flag_table(granule["l2_flags"]).items() if value & mask}
 
 
+@pytest.mark.slow
 def test_a_cloud_and_its_stray_light(flagged: Any) -> None:
     line, pixel = _at(flagged, *CLOUD_AT)
     assert _names(flagged, (line, pixel)) >= {"CLDICE", "PRODFAIL"}
@@ -448,12 +463,14 @@ def test_a_cloud_and_its_stray_light(flagged: Any) -> None:
     assert stray.sum() > 20
 
 
+@pytest.mark.slow
 def test_without_clouds_nothing_is_cloudy() -> None:
     granule = observe(StubLake(cloudy=False), lake_overpasses(DAY, DAY)[0], seed=1, config=NO_ERROR)
     either = np.uint32(1 << FLAGS.index("CLDICE") | 1 << FLAGS.index("STRAYLIGHT"))
     assert not (granule.flags.view(np.uint32) & either).any()
 
 
+@pytest.mark.slow
 def test_land_has_no_reflectance(flagged: Any) -> None:
     land = flag_mask(flagged["l2_flags"], "LAND").values
     west, east = _at(flagged, 41.6, -83.45), _at(flagged, 41.6, -83.25)
@@ -465,6 +482,7 @@ def test_land_has_no_reflectance(flagged: Any) -> None:
     assert not flag_mask(flagged["l2_flags"], "PRODFAIL").values[unset].any()
 
 
+@pytest.mark.slow
 def test_a_shore_puts_leaves_into_its_pixels() -> None:
     """Beyond 705 nm leaves are ten times as bright as water: a pixel that is a third land shines there."""
     granule = observe(StubLake(cloudy=False), lake_overpasses(DAY, DAY)[0], seed=1, config=NO_ERROR)
@@ -476,6 +494,7 @@ def test_a_shore_puts_leaves_into_its_pixels() -> None:
     assert np.ptp(red_edge[inside]) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [1, 3, 40])
 def test_smooth_chance_has_variance_one(side: int) -> None:
     """In scenes of a pixel as in large ones; and it changes little within its reach."""
@@ -491,6 +510,7 @@ def test_smooth_chance_has_variance_one(side: int) -> None:
             assert steps == pytest.approx({1.5: 0.75, 12.0: 0.1}[km], abs=0.15)
 
 
+@pytest.mark.slow
 def test_lake_water_is_turbid_and_else_good(flagged: Any) -> None:
     assert _names(flagged, _at(flagged, 41.6, -82.8)) == {"COASTZ", "TURBIDW", *_white(flagged)}
     counts = flag_counts(flagged["l2_flags"], None, "standard").set_index("flag")
@@ -557,6 +577,7 @@ def test_each_flag_of_a_spectrum_has_its_reason(changed: dict[int, float], raise
     assert {name for name, mask in flags.items() if mask[0]} == raised
 
 
+@pytest.mark.slow
 def test_blooms_trip_flags_that_clear_water_does_not() -> None:
     bloom = LAKE_WATER | {"cyano_chlorophyll": 250.0, "phycocyanin": 300.0, "scum_fraction": 0.15}
     tripped = {}
@@ -621,9 +642,10 @@ def _errors(n_scenes: int, config: NoiseConfig | None = None, truth: float = 0.0
     )
 
 
+@pytest.mark.slow
 def test_errors_grow_to_the_blue_with_a_long_negative_tail() -> None:
     """Bounds of what real spectra show: 0.61, 0.27, 0.06, 0.00 are negative at 346, 400, 450, 555 nm."""
-    errors = _errors(300).reshape(-1, OCI.n_bands)
+    errors = _errors(200).reshape(-1, OCI.n_bands)
     at = {
         nm: errors[:, int(np.abs(OCI.wavelength - nm).argmin())] for nm in (346, 400, 450, 510, 555, 665, 719)
     }
@@ -642,9 +664,10 @@ def test_errors_grow_to_the_blue_with_a_long_negative_tail() -> None:
     assert share[2] < 0.01
 
 
+@pytest.mark.slow
 def test_errors_are_alike_near_by() -> None:
     """Most of the spread is between scenes; neighbours are nearer to each other than pixels 10 km apart."""
-    blue = _errors(200)[:, :, 0].reshape(-1, 10, 10)
+    blue = _errors(120)[:, :, 0].reshape(-1, 10, 10)
     between, within = blue.mean(axis=(1, 2)).std(), np.median(blue.std(axis=(1, 2)))
     assert between > 2 * within
     assert 0.7e-3 < within < 3.5e-3
@@ -656,12 +679,13 @@ def test_noise_of_single_bands() -> None:
     """Real spectra differ from band to band by some 1e-4 in the ultraviolet and 1e-5 in the red."""
     only_bands = NoiseConfig(
         **dict.fromkeys(("scene_mean", "scene_spread", "scene_tail", "regional", "local", "pixel"), 0.0),
-        **dict.fromkeys(("white", "brightness", "water_in_nir", "line", "line_mean", "pattern"), 0.0),
+        **dict.fromkeys(("white", "white_mean", "brightness", "water_in_nir"), 0.0),
+        **dict.fromkeys(("line", "line_mean", "pattern"), 0.0),
     )
     noise = _errors(20, only_bands).reshape(-1, OCI.n_bands)
-    assert noise.std(axis=0)[0] == pytest.approx(1.6e-4, rel=0.1)
+    assert noise.std(axis=0)[0] == pytest.approx(2.1e-4, rel=0.1)
     assert noise.std(axis=0)[int(np.abs(OCI.wavelength - 692).argmin())] == pytest.approx(
-        1.6e-4 / 2**3.6, rel=0.1
+        2.1e-4 / 2**5.2, rel=0.1
     )
     neighbours = np.corrcoef(noise[:, 10], noise[:, 11])[0, 1]
     assert 0.4 < neighbours < 0.7
@@ -671,6 +695,7 @@ def test_scale_zero_leaves_the_truth() -> None:
     assert not _errors(2, NoiseConfig(scale=0.0)).any()
 
 
+@pytest.mark.slow
 def test_the_blue_has_a_floor(tmp_path: Path) -> None:
     """The packing holds nothing below -0.015532: what is lower lies flat there, and is not missing."""
     config = SensorConfig(noise=NoiseConfig(scene_mean=-0.05))

@@ -418,7 +418,7 @@ slopes = st.fixed_dictionaries(
         "scum_fraction": st.floats(0, 1),
     }
 )
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 EVERYWHERE = np.arange(340.0, 906.0, 15.0)
 
 

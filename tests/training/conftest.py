@@ -1,5 +1,4 @@
 import itertools
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -70,7 +69,7 @@ def _interrupted(learner: type, n: int) -> Iterator[None]:
 
     def batch(self, rows, generator):
         if next(counter) == n:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # heard before the next line
         return working(self, rows, generator)
 
     with pytest.MonkeyPatch.context() as patch:

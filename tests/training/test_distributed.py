@@ -1,8 +1,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from spectm.model.spectm import ObjectiveConfig
 from spectm.training.loop import LoopConfig
 from spectm.training.pretrain import load_pretrained, pretrain, pretraining_data
 from spectm.training.settings import PretrainConfig
+from tests.processes import python
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +41,7 @@ drawn, working = [], module._Learner.batch
 def batch(self, rows, generator):
     drawn.append(rows)
     if len(drawn) == 4 and os.environ.get("INTERRUPT") == str(fabric.global_rank):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     return working(self, rows, generator)
 module._Learner.batch = batch
 
@@ -64,26 +63,23 @@ else:
 
 def run_two(folder: Path, *, resume: bool = False, **environment: str) -> None:
     """Run the script in two processes that find each other on this machine alone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     script = folder.parent / "script.py"
     script.write_text(SCRIPT)
+    words = [script, folder.parent / "patches.nc", folder.parent / "settings.toml", folder]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-W", "ignore", script, folder.parent / "patches.nc"),
-            *(folder.parent / "settings.toml", folder, "resume" if resume else "new"),
-        ],
-        env=inherited
-        | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
-        | {"OMP_NUM_THREADS": "1"}
-        | environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    for _ in range(5):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        done = python(
+            *("-W", "ignore", *map(str, words), "resume" if resume else "new"),
+            env=inherited
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+            | {"OMP_NUM_THREADS": "1"}
+            | environment,
+        )
+        if "EADDRINUSE" not in done.stderr:  # somebody else may have taken the port since
+            break
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -276,7 +276,12 @@ def test_a_checkpoint_is_the_model(
     assert meta["normalisation"]["log_brightness"] == list(done.model.encoder.statistics.log_brightness)
     assert meta["index_names"] == list(done.index_names)
     assert meta["seed"] == 5
-    assert meta["provenance"] == {"files": ["a.nc"], "n_training": 31, "n_validation": 8}
+    assert meta["provenance"] == {
+        "files": ["a.nc"],
+        "simulated": False,
+        "n_training": 31,
+        "n_validation": 8,
+    }
     assert meta["settings"]["preprocess"]["shape"] is True
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
 

@@ -6,8 +6,8 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from spectm.cli.progress import progress_bar
 from spectm.data.compose import ComposeReport, compose, granule_files
 from spectm.data.composite import STATISTICS, CompositeConfig
 from spectm.data.cube import open_cube
@@ -70,14 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compose, say what was made, and list what could not be used; 1 if there was any."""
-    with tqdm(desc="reading headers", unit="tile", mininterval=0.5, leave=False) as bar:
-
-        def show(done: int, total: int, what: str) -> None:
-            bar.total, bar.n = total, done
-            bar.set_description("composing", refresh=False)
-            bar.set_postfix_str(what, refresh=False)
-            bar.refresh()
-
+    with progress_bar("composing", "tile") as show:
         report = compose(
             granule_files(args.granules),
             args.out,
@@ -104,6 +97,8 @@ def _print(report: ComposeReport, out: Path) -> None:
     print(f"{len(report.written)} periods composed, {len(report.unchanged)} left as they were")
     for old, new in report.superseded.items():
         print(f"left out {old}: {new} replaces it")
+    for name, twin in report.stand_ins.items():
+        print(f"used {twin} in place of {name}, which is damaged")
     print(f"wrote {out}: {n_periods} periods, {n_rows} x {n_columns} cells, {n_bands} bands")
     for period, why in report.kept.items():
         print(f"left as it was: {period}: {why}", file=sys.stderr)

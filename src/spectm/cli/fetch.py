@@ -11,7 +11,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 from spectm.cli.tables import print_table
-from spectm.data.catalog.fetch import FetchReport, fetch, missing, missing_bytes, tidy
+from spectm.data.catalog.fetch import FetchReport, check_workers, fetch, missing, missing_bytes, tidy
 from spectm.data.catalog.login import login
 from spectm.data.catalog.manifest import MANIFEST, read_manifest
 from spectm.data.catalog.search import PRODUCTS, Found, named_product, search, totals
@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search, show, ask, fetch; 0 if all files are at hand in the end or none was wanted, else 1."""
     logging.getLogger("earthaccess").addHandler(logging.NullHandler())  # it would print a refusal on its own
+    check_workers(args.workers)
     found = search(
         args.product,
         parse_region(args.region),

@@ -17,6 +17,7 @@ from spectm.cli.options import (
 from spectm.data.context import CONTEXTS
 from spectm.data.labels import read_labels
 from spectm.data.matchups import TASKS
+from spectm.data.origin import SIMULATED, is_simulated
 from spectm.errors import ConfigError, TrainingError
 from spectm.evaluation.task import build_task
 from spectm.training.checkpoint import check_bands, read_checkpoint
@@ -97,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
             "files": provenance,
             "labels": args.labels.name,
             "pretrained": checkpoint.meta["files"]["weights"],
+            SIMULATED: patches.simulated or is_simulated(checkpoint.meta["provenance"]),
             "task": args.task,
             "context": args.context,
             "target": "particulate microcystin, ug L-1, log10",

@@ -15,9 +15,11 @@ from spectm.errors import SpectmError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "demo": "run everything on a simulated lake, in minutes, and write one page about it",
     "windows": "print which bands of a sensor the diagnostic windows hold",
     "indices": "print the spectral indices and whether a sensor supports them",
     "fetch": "search NASA's archive and download granules of a region",
+    "simulate": "write the files of a simulated lake: granules and a laboratory record",
     "inspect": "print what a granule, map, patch file or cube holds, with a quick look",
     "flags": "print how many pixels each quality flag costs in a granule",
     "compose": "average granules onto a grid, period by period, into one cube",
@@ -27,6 +29,7 @@ COMMANDS = {
     "finetune": "train a microcystin regressor on a pretrained model and laboratory samples",
     "predict": "estimate microcystin for patches with a trained regressor",
     "evaluate": "score models and baselines on real data by the protocol, with a report",
+    "realism": "compare the simulated lake with real spectra and a laboratory record",
 }
 # Packages that not every command needs -> the extra that installs them.
 EXTRAS = {"dask": "geo", "distributed": "geo", "earthaccess": "fetch", "zarr": "geo"}

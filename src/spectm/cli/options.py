@@ -103,6 +103,7 @@ def read_sources(paths: list[Path]) -> tuple[list[Patches], list[dict[str, Any]]
             "file": path.name,
             "sha256": _digest(path),
             "source": patches.source,
+            "simulated": patches.simulated,
             "n_patches": patches.n_samples,
             "first": str(patches.time.min()),
             "last": str(patches.time.max()),

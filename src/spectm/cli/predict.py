@@ -1,12 +1,14 @@
 """`spectm predict`: a trained regressor and patches in, a CSV out."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from spectm.data.origin import is_simulated
 from spectm.data.patches import Patches, read_patches
 from spectm.errors import CheckpointError
 from spectm.evaluation.results import write_table
@@ -45,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     data = RegressionData(Rrs=patches.Rrs, context=np.empty((patches.n_samples, 0)))
     mean, spread = load_regressor(args.model).predict(data)
     valid = patches.valid.any(axis=(1, 2))
+    origin = _origin_notes(checkpoint, patches)
+    notes = ["resampled"] * args.resample + origin
     table = pd.DataFrame(
         {
             "station": patches.station,
@@ -53,13 +57,21 @@ def run(args: argparse.Namespace) -> int:
             "longitude": patches.longitude,
             "microcystin_ug_per_l": np.where(valid, 10**mean, np.nan),
             "spread_log10": np.where(valid, spread, np.nan),
-            "note": np.where(valid, "resampled" if args.resample else "", "no valid pixel"),
+            "note": np.where(valid, "; ".join(notes), "; ".join(["no valid pixel", *origin])),
         }
     )
     write_table(table, args.out)
     resampled = ", resampled to the model's bands" if args.resample else ""
+    if origin:
+        print(f"note: {'; '.join(origin)}", file=sys.stderr)
     print(f"{int(valid.sum())} of {len(table)} patches estimated{resampled}\nwrote {args.out}")
     return 0
+
+
+def _origin_notes(checkpoint: Checkpoint, patches: Patches) -> list[str]:
+    """What of model and patches was simulated, for everybody who sees an estimate."""
+    model = is_simulated(checkpoint.meta.get("provenance", {}))
+    return ["simulated patches"] * patches.simulated + ["model of simulated data"] * model
 
 
 def _on_bands_of(checkpoint: Checkpoint, patches: Patches) -> Patches:

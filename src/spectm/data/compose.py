@@ -5,11 +5,10 @@ same files; each writes its part of the store, so that nothing large travels.
 """
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +26,20 @@ from spectm.data.cube import (
     prepare_cube,
     write_tile,
 )
-from spectm.data.flags import flag_mask, flag_names, flags_of
+from spectm.data.flags import flag_names
 from spectm.data.granule import open_granule
 from spectm.data.grid import Grid, Tile, grid_of_centres
-from spectm.data.headers import Header, read_header
+from spectm.data.headers import Header
+from spectm.data.origin import is_simulated, same_origin
 from spectm.data.periods import Period, period_of, periods_between
 from spectm.data.regions import Region
-from spectm.errors import CubeError, GranuleError
+from spectm.data.stock import Inputs, any_in_region, check_flags, granule_files, take_stock
+from spectm.errors import CubeError
 
 __all__ = ["ComposeReport", "Inputs", "compose", "granule_files", "take_stock"]
 
 RESOLUTION = 0.0125  # degrees: a little more than the 1.2 km of a pixel at nadir
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Granules to be used, and why others are not.
-
-    Parameters
-    ----------
-    headers : tuple of Header
-        One for each granule, in the order of time.
-    superseded : dict of str to str
-        Twin that is left out -> the one used instead: final before near-real-time, later before earlier
-        versions.
-    bad : dict of str to str
-        File -> what is wrong with it.
-    """
-
-    headers: tuple[Header, ...]
-    superseded: dict[str, str]
-    bad: dict[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +52,8 @@ class ComposeReport:
         Composed now; and found in the cube, made from the same granules.
     superseded, bad : dict of str to str
         As in `Inputs`, together with granules whose damage came to light later.
+    stand_ins : dict of str to str
+        Such a granule -> the twin used in its place: near-real-time, or of an earlier version.
     kept : dict of str to str
         Period that was made from granules which are not given now, and how many: it was left as it is.
     """
@@ -79,6 +62,7 @@ class ComposeReport:
     unchanged: list[Period] = field(default_factory=list)
     superseded: dict[str, str] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
+    stand_ins: dict[str, str] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
 
 
@@ -89,84 +73,9 @@ class _Job:
     row: int
     period: Period
     headers: list[Header]
-    left: set[Tile]
+    left: set[Tile] = field(default_factory=set)
     losses: Losses = field(default_factory=Losses)
     bad: dict[str, str] = field(default_factory=dict)
-
-
-def granule_files(places: Iterable[Path]) -> list[Path]:
-    """Files given, and all netCDF files of folders given, sorted by name.
-
-    Raises
-    ------
-    GranuleError
-        If a place is not there, or a folder holds no netCDF file.
-    """
-    files: list[Path] = []
-    for place in places:
-        found = sorted(place.rglob("*.nc")) if place.is_dir() else [place] if place.is_file() else []
-        if not found:
-            raise GranuleError(
-                f"wanted granules (*.nc), found {'none in the folder' if place.is_dir() else 'nothing at'} "
-                f"{place}. Fetch some first: spectm fetch --help."
-            )
-        files += found
-    return sorted(dict.fromkeys(file.resolve() for file in files), key=lambda file: file.name)
-
-
-def take_stock(paths: Sequence[Path], wavelength: Sequence[float] | None = None) -> Inputs:
-    """Read what every file says of itself, and choose between twins.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files of the archive.
-    wavelength : sequence of float, optional
-        Bands wanted, nm; without it, those that most files have.
-    """
-    headers, bad = [], {}
-    for path in paths:
-        try:
-            headers.append(read_header(path))
-        except (GranuleError, OSError) as error:
-            bad[path.name] = str(error)
-    kinds = Counter(_kind(header) for header in headers)
-    if wavelength is not None:
-        kinds = Counter({kind: n for kind, n in kinds.items() if kind[1] == tuple(wavelength)} or kinds)
-    for header in headers:
-        wanted = kinds.most_common(1)[0][0]
-        if _kind(header) != wanted:
-            bad[header.path.name] = (
-                f"wanted {_described(wanted)} as most files, found {_described(_kind(header))} in "
-                f"{header.path}, version {header.attrs.get('processing_version')}. Compose it into a cube of "
-                "its own, or fetch one version."
-            )
-    best: dict[tuple[np.datetime64, np.datetime64], Header] = {}
-    superseded: dict[str, str] = {}
-    for header in sorted((header for header in headers if header.path.name not in bad), key=_rank):
-        key = (header.start.astype("datetime64[m]"), header.end.astype("datetime64[m]"))
-        if key in best:
-            superseded[best[key].path.name] = header.path.name
-        best[key] = header
-    kept = sorted(best.values(), key=lambda header: (header.start, header.path.name))
-    return Inputs(headers=tuple(kept), superseded=superseded, bad=bad)
-
-
-Kind = tuple[str, tuple[float, ...], str, tuple[int, ...]]
-
-
-def _kind(header: Header) -> Kind:
-    """What files of one cube have in common: product, bands, and of maps the length of time and the size."""
-    length = "" if header.product == "L2_AOP" else str(header.attrs.get("temporal_range", ""))
-    return header.product, tuple(header.wavelength.tolist()), length, header.shape
-
-
-def _described(kind: Kind) -> str:
-    product, bands, length, shape = kind
-    size = f", {shape[0]} x {shape[1]} cells" if len(shape) == 2 else ""
-    second = f"{bands[1]:g}" if len(bands) > 1 else "none"
-    name = f"{length} {product}".strip()
-    return f"{name} with {len(bands)} bands ({bands[0]:g}, {second}, ... nm){size}"
 
 
 def compose(
@@ -218,9 +127,12 @@ def compose(
     Raises
     ------
     CubeError
-        If there is no usable granule, or the cube at `out` was made otherwise.
+        If there is no usable granule, a new cube would have none of the days or none with a pixel in the
+        region, no scheduler answers, or the cube at `out` was made otherwise.
     FlagError
         If the granules do not know a flag.
+    OriginError
+        If some granules, or the cube, are simulated and others are not.
     """
     config = config or CompositeConfig()
     if (workers is not None and workers < 1) or not memory_mb > 0:
@@ -240,24 +152,62 @@ def compose(
         days=days,
         flags=flag_names(config.flags) if sample.product.startswith("L2") else (),
         statistic=config.statistic,
+        simulated=same_origin((header.path.name, is_simulated(header.attrs)) for header in inputs.headers),
     )
     if config.statistic == "weighted" and sample.product != "L2_AOP":
         raise CubeError(
             f"wanted uncertainties as weights, found none in {sample.product} maps. Take the mean or median."
         )
     if layout.flags:
-        with open_granule(sample.path) as granule:  # a flag that is misspelt would cost every granule
-            flag_mask(flags_of(granule).isel(line=slice(1), pixel=slice(1)), layout.flags)
+        check_flags(inputs.headers, layout.flags)
     starts = [header.start for header in inputs.headers]
     covered = (first if first is not None else starts[0], last if last is not None else starts[-1])
     asked = periods_between(*covered, days)
+    if known is None:
+        _check_not_empty(inputs, asked, layout.grid, region.name)
     report = ComposeReport(superseded=dict(inputs.superseded), bad=dict(inputs.bad))
-    rows = prepare_cube(out, layout, asked)
-    by_period: dict[Period, list[Header]] = {period: [] for period in asked}
-    for header, start in zip(inputs.headers, starts, strict=True):
-        by_period.get(period_of(start, days), []).append(header)
-    todo = []
-    records = period_records(out)
+    n_workers = workers or len(os.sched_getaffinity(0))
+    with _executor(cluster, n_workers) as (
+        executor,
+        width,
+    ):  # before anything is written: it may not be there
+        rows = prepare_cube(out, layout, asked)
+        jobs = _jobs(out, rows, _by_period(inputs, asked, days), inputs, recompose, report)
+        budget = memory_mb if cluster else memory_mb / n_workers
+        config, side = _tiling(layout, budget, max((len(job.headers) for job in jobs), default=0), config)
+        run = _Run(executor, 2 * width, out, layout, config, side, inputs.spares, report, progress)
+        run.all(jobs)
+    report.written.sort()
+    return report
+
+
+def _check_not_empty(inputs: Inputs, asked: Sequence[Period], grid: Grid, where: str) -> None:
+    """Refuse a cube that nothing could ever be in; a period that is merely cloudy is another matter."""
+    first, end = asked[0].start, asked[-1].end
+    headers = [header for header in inputs.headers if first <= header.start < end]
+    if not headers:
+        found = " to ".join(str(inputs.headers[i].start)[:10] for i in (0, -1))
+        raise CubeError(
+            f"wanted granules of {Period(first, end)}, found granules of {found} only. Choose other days, or "
+            "fetch granules of these."
+        )
+    if not any_in_region(headers, grid.region_of(grid.whole)):
+        raise CubeError(
+            f"wanted granules with pixels in {where}, found none in any of {len(headers)}; the first is "
+            f"{headers[0].path}. Is the region right (west, south, east, north)? Else fetch granules of it."
+        )
+
+
+def _jobs(
+    out: Path,
+    rows: Sequence[Period],
+    by_period: Mapping[Period, list[Header]],
+    inputs: Inputs,
+    recompose: bool,
+    report: ComposeReport,
+) -> list["_Job"]:
+    """Periods to be composed; the report tells of the others."""
+    jobs, records = [], period_records(out)
     for period, files in by_period.items():
         if records.get(str(period.start), {}).get("granules") == _sizes(files):
             report.unchanged.append(period)
@@ -267,16 +217,16 @@ def compose(
                 "Give them, or --recompose to do without."
             )
         else:
-            todo.append((rows.index(period), period, files))
-    n_workers = workers or len(os.sched_getaffinity(0))
-    budget = memory_mb if cluster else memory_mb / n_workers
-    config, side = _tiling(layout, budget, max((len(files) for *_, files in todo), default=0), config)
-    tiles = layout.grid.tiles(side, side)
-    with _executor(cluster, n_workers) as (executor, width):
-        run = _Run(executor, 2 * width, out, layout, config, tiles, report, progress)
-        run.all([_Job(row, period, files, set(tiles)) for row, period, files in todo])
-    report.written.sort()
-    return report
+            jobs.append(_Job(rows.index(period), period, files))
+    return jobs
+
+
+def _by_period(inputs: Inputs, asked: Sequence[Period], days: int) -> dict[Period, list[Header]]:
+    """Granules of each period, none for some."""
+    by_period: dict[Period, list[Header]] = {period: [] for period in asked}
+    for header in inputs.headers:
+        by_period.get(period_of(header.start, days), []).append(header)
+    return by_period
 
 
 def _gone(record: Mapping[str, Any], inputs: Inputs) -> int:
@@ -298,7 +248,7 @@ def _within_periods(inputs: Inputs, days: int) -> Inputs:
                 f"Choose maps of {days} days or less, or other --days."
             )
     kept = tuple(header for header in inputs.headers if header.path.name not in bad)
-    return Inputs(headers=kept, superseded=inputs.superseded, bad=bad)
+    return replace(inputs, headers=kept, bad=bad)
 
 
 class _Run:
@@ -311,13 +261,15 @@ class _Run:
         out: Path,
         layout: CubeLayout,
         config: CompositeConfig,
-        tiles: Sequence[Tile],
+        side: int,
+        spares: Mapping[str, Header],
         report: ComposeReport,
         progress: Progress,
     ) -> None:
         self.n_waiting = n_waiting  # tasks in the queue: no worker idles, and no period is open long
         self.executor, self.out, self.layout, self.config = executor, out.resolve(), layout, config
-        self.tiles, self.report, self.progress = tiles, report, progress
+        self.tiles, self.spares = layout.grid.tiles(side, side), spares
+        self.report, self.progress = report, progress
         self.pending: dict[Future[tuple[Losses, dict[str, str]]], tuple[_Job, Tile]] = {}
         self.done = 0
 
@@ -340,8 +292,11 @@ class _Run:
                 if not job.left:
                     self._close(job)
                 self.progress(min(self.done, total), total, str(job.period))
+        used = self.report.stand_ins.items()
+        self.report.stand_ins = {name: twin for name, twin in used if twin not in self.report.bad}
 
     def _start(self, job: _Job) -> None:
+        job.left = set(self.tiles)
         for tile in self.tiles:
             place = self.layout.grid.region_of(tile)
             paths = [header.path for header in job.headers if header.box is None or header.box.meets(place)]
@@ -349,13 +304,22 @@ class _Run:
             self.pending[self.executor.submit(_write_tile, *where)] = job, tile
 
     def _close(self, job: _Job) -> None:
-        """Record a period; one where some tiles hold a granule that others could not read is done again."""
-        left_out = set(job.bad)
+        """Record a period, or do it again without the damaged granules that have entered some of its tiles.
+
+        Where there is a twin of one, the scene is not lost: the period is done again with the twin.
+        """
         self.report.bad |= job.bad
-        usable = [header for header in job.headers if header.path.name not in left_out]
-        if left_out and len(self.tiles) > 1:
+        usable = [header for header in job.headers if header.path.name not in job.bad]
+        stand_ins = {name: self.spares[name] for name in job.bad if name in self.spares}
+        if stand_ins or (job.bad and len(self.tiles) > 1):
+            for name, twin in stand_ins.items():
+                self.report.stand_ins[name] = twin.path.name
+                self.report.superseded.pop(twin.path.name, None)
+            usable = sorted(
+                [*usable, *stand_ins.values()], key=lambda header: (header.start, header.path.name)
+            )
             self.done -= len(self.tiles)
-            self._start(_Job(job.row, job.period, usable, set(self.tiles)))
+            self._start(_Job(job.row, job.period, usable))
             return
         record = {
             "granules": _sizes(usable),
@@ -400,7 +364,7 @@ def _executor(cluster: str | None, n_workers: int) -> Iterator[tuple[Executor, i
 
     try:
         # Not the default one: that would draw every later dask array of this process to the cluster.
-        client: Any = Client(cluster, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(cluster, timeout="30s", set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TimeoutError) as error:
         raise CubeError(
             f"wanted a dask.distributed scheduler, found none at {cluster}: {error}. Start one with `dask "
@@ -433,14 +397,6 @@ def _grid(sample: Header, region: Region, resolution: float | None) -> Grid:
         return Grid.over(region, RESOLUTION if resolution is None else resolution)
     with open_granule(sample.path, region=region) as granule:
         return grid_of_centres(granule["lat"].values, granule["lon"].values)
-
-
-def _rank(header: Header) -> tuple[Any, ...]:
-    """Twins from the least to the most wanted."""
-    version = [
-        int(part) if part.isdigit() else 0 for part in str(header.attrs.get("processing_version")).split(".")
-    ]
-    return not header.attrs["near_real_time"], version, header.path.name
 
 
 def _sizes(headers: Sequence[Header]) -> list[list[Any]]:

@@ -14,6 +14,7 @@ import xarray as xr
 from spectm.data.cube import CubeLayout
 from spectm.data.granule import read_variables
 from spectm.data.headers import KINDS
+from spectm.data.origin import is_simulated
 from spectm.data.patches import Patches
 
 __all__ = ["Contents", "cube_contents", "granule_contents", "holds_patches", "patches_contents"]
@@ -56,6 +57,7 @@ def granule_contents(granule: xr.Dataset) -> Contents:
     facts = {
         "file": str(said["file"]),
         "product": f"{said['product']}, version {said.get('processing_version', 'unknown')}",
+        **_origin(is_simulated(said)),
         "named inside": str(said.get("product_name", "nothing")),
         "near real time": "yes" if said["near_real_time"] else "no",
         "from": str(said.get("time_coverage_start", "unknown")),
@@ -89,6 +91,7 @@ def patches_contents(patches: Patches, path: Path) -> Contents:
     facts = {
         "file": str(path),
         "product": "patches of reflectance",
+        **_origin(patches.simulated),
         "source": patches.source,
         "patches": f"{patches.n_samples:,} of {patches.Rrs.shape[2]} x {patches.Rrs.shape[3]} pixels",
         "with a valid pixel": f"{int(patches.valid.any(axis=(1, 2)).sum()):,}",
@@ -123,6 +126,7 @@ def cube_contents(cube: xr.Dataset, path: Path) -> Contents:
     facts = {
         "file": str(path),
         "product": f"composites of {layout.product}, {layout.statistic} over {layout.days} days",
+        **_origin(is_simulated(cube.attrs)),
         "periods": f"{days.size}, from {days[0]} to {days[-1]}" if days.size else "none",
         "with a pixel": f"{int(filled.sum())}",
         "size": f"{cube.sizes['lat']:,} x {cube.sizes['lon']:,} cells of {layout.grid.resolution:g} degrees",
@@ -166,6 +170,11 @@ def _variables(granule: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
     for other in sorted(map(str, granule.data_vars)):
         if "wavelength" not in granule[other].dims and other != "l2_flags":
             yield other, read_variables(granule, [other])[other]
+
+
+def _origin(simulated: bool) -> dict[str, str]:
+    """A fact that nobody should overlook; none where everything was measured."""
+    return {"origin": "SIMULATED: no part of it was measured"} if simulated else {}
 
 
 def _shown_bands(wavelength: npt.NDArray[Any]) -> list[int]:

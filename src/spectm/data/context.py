@@ -92,7 +92,7 @@ class Climatology:
         cls,
         surface_table: pd.DataFrame,
         *,
-        last_year: int = 2022,
+        last_year: int,
         quantity: str = "microcystin",
         limit: float = DETECTION_LIMIT,
     ) -> Self:
@@ -103,7 +103,7 @@ class Climatology:
         surface_table : DataFrame
             Of `labels.surface_samples`: columns station, date and the quantity.
         last_year : int
-            The last year to learn from, by local date; 2022 in the protocol, whose tests are of 2024.
+            The last year to learn from, by local date: the one before the first that is tested.
         quantity : str
             A column in ug L-1.
         limit : float
@@ -120,7 +120,8 @@ class Climatology:
             found = f"years {years.min()} to {years.max()}" if len(years) else "no surface sample"
             raise LabelError(
                 f"climatology: wanted surface samples with {quantity} of {last_year} or earlier, "
-                f"found {found}. Give the record of earlier years too, or a later last_year."
+                f"found {found}. Give the record of earlier years too: what is usual can't be learned from "
+                "the years under test."
             )
         return cls(
             day_of_year=day_of_year(rows["date"]),

@@ -9,7 +9,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import xarray as xr
 
 from spectm.data.composite import TileComposite
 from spectm.data.grid import Grid, Tile
+from spectm.data.origin import is_simulated, origin_mark, same_origin
 from spectm.data.periods import Period
 from spectm.errors import CubeError
 
@@ -62,6 +63,8 @@ class CubeLayout:
         Flags, each by its own name, that left a pixel out.
     statistic : str
         "mean", "median" or "weighted".
+    simulated : bool
+        Whether the granules were; an attribute of the store, and not among those of `to_dict`.
     """
 
     product: str
@@ -70,6 +73,7 @@ class CubeLayout:
     days: int
     flags: tuple[str, ...]
     statistic: str
+    simulated: bool = False
 
     @property
     def reflectance(self) -> str:
@@ -141,7 +145,8 @@ def cube_layout(path: Path) -> CubeLayout:
     CubeError
         If there is no cube, or one of a later format.
     """
-    return CubeLayout.from_dict(_attributes(path)["layout"])
+    attributes = _attributes(path)
+    return replace(CubeLayout.from_dict(attributes["layout"]), simulated=is_simulated(attributes))
 
 
 def period_records(path: Path) -> dict[str, dict[str, Any]]:
@@ -180,11 +185,15 @@ def prepare_cube(path: Path, layout: CubeLayout, periods: list[Period]) -> list[
     ------
     CubeError
         If the existing cube was made with another layout, or begins later than the first period.
+    OriginError
+        If the cube is simulated and the granules are not, or the reverse.
     """
     if not path.exists():
         _create(path, layout, periods)
         return periods
-    known = _attributes(path)["layout"]
+    attributes = _attributes(path)
+    known = attributes["layout"]
+    same_origin([(f"the cube {path}", is_simulated(attributes)), ("the granules", layout.simulated)])
     for name, wanted in layout.to_dict().items():
         if known[name] != json.loads(json.dumps(wanted)):
             raise CubeError(
@@ -332,10 +341,13 @@ def _array(
 
 
 def _global_attributes(layout: CubeLayout) -> dict[str, Any]:
+    source = "a simulated lake, no part of it was measured" if layout.simulated else "NASA PACE OCI"
     return {
         "Conventions": "CF-1.11",
-        "title": f"Composites of PACE OCI {layout.product} over {layout.days} days",
-        "source": "NASA PACE OCI, composed by spectm",
+        "title": f"Composites of {'simulated ' * layout.simulated}PACE OCI {layout.product} over "
+        f"{layout.days} days",
+        "source": f"{source}, composed by spectm",
+        **origin_mark(layout.simulated),
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "layout": layout.to_dict(),

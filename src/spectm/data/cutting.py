@@ -18,6 +18,7 @@ import xarray as xr
 from spectm import __version__
 from spectm.data.cube import CubeLayout, cube_layout, open_cube
 from spectm.data.grid import Grid
+from spectm.data.origin import is_simulated, origin_mark
 from spectm.data.patch_file import PatchWriter, writing_patches
 from spectm.data.periods import Period, period_of
 from spectm.data.regions import Region
@@ -357,6 +358,7 @@ def _provenance(
     return {
         "title": f"Windows of a cube, {config.size} x {config.size} cells",
         "source": f"{path.name}: {cube.attrs.get('title', 'cube')}",
+        **origin_mark(is_simulated(cube.attrs)),
         "spectm_version": __version__,
         "cube": path.name,
         "cube_format_version": int(cube.attrs["format_version"]),

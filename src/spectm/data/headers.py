@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from spectm.data.origin import is_simulated, origin_mark
 from spectm.data.patches import NANOMETRES, PER_STERADIAN
 from spectm.data.regions import Region
 from spectm.errors import GranuleError, SpectmError
@@ -130,6 +131,7 @@ def read_header(path: Path) -> Header:
         "granule": path.name,
         "near_real_time": int(any(".NRT." in name for name in (path.name, str(said.get("product_name"))))),
         "file": str(path),
+        **origin_mark(is_simulated(said)),
         **{name: str(said[name]) for name in _KEPT if name in said},
     }
     if "l2_flag_names" in said:

@@ -13,6 +13,7 @@ import pandas as pd
 from spectm.data import cells
 from spectm.data.cells import Place, Problem
 from spectm.data.layouts import LAYOUTS, PLAIN, QUANTITIES, UNITS, Layout, plain_header
+from spectm.data.origin import SIMULATED, same_origin
 from spectm.errors import LabelError
 
 DUPLICATE = "same station, time, category and depth as an earlier row: both kept"
@@ -28,6 +29,7 @@ TABLE_COLUMNS = (
 _PROBLEM_COLUMNS = ("file", "line", "column", "value", "why")
 _LIMITS = {"depth_m": (0.0, 12_000.0), "latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0)}
 _SURFACE_DEPTH_M = 2.0
+ORIGIN_COLUMN = "source"  # in which a simulated record says what it is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +44,13 @@ class Labels:
         `<quantity>_below_detection`; NaN was not measured. `time` is UTC, `date` the local day.
     problems : DataFrame
         What was not taken as written: file, line, column, value, why.
+    simulated : bool
+        Whether the column `source` of its files says so.
     """
 
     table: pd.DataFrame
     problems: pd.DataFrame
+    simulated: bool = False
 
     @property
     def n_dropped(self) -> int:
@@ -78,15 +83,18 @@ def read_labels(path: Path) -> Labels:
     LabelError
         If there is no CSV file, a file is empty or of unknown layout, or a cell holds what can't be: a
         negative concentration, an impossible date, time or place.
+    OriginError
+        If some samples are simulated and others are not.
     """
     problems: list[Problem] = []
-    rows = [row for file in _files(Path(path)) for row in _read_file(file, problems)]
+    origins: list[tuple[str, bool]] = []
+    rows = [row for file in _files(Path(path)) for row in _read_file(file, problems, origins)]
     table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
     table["time"] = pd.to_datetime(table["time"], utc=True).dt.as_unit("ns")
     table = table.sort_values(["time", "station", "file", "line"], kind="stable", ignore_index=True)
     table.attrs["units"] = dict(UNITS)
     _report_duplicates(table, problems)
-    return Labels(table, pd.DataFrame(problems, columns=list(_PROBLEM_COLUMNS)))
+    return Labels(table, pd.DataFrame(problems, columns=list(_PROBLEM_COLUMNS)), same_origin(origins))
 
 
 def surface_samples(labels: Labels) -> pd.DataFrame:
@@ -149,7 +157,9 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _read_file(file: Path, problems: list[Problem]) -> list[dict[str, object]]:
+def _read_file(
+    file: Path, problems: list[Problem], origins: list[tuple[str, bool]]
+) -> list[dict[str, object]]:
     """Return the rows of one file; what is not taken as written goes to `problems`."""
     text, foreign_line = _decoded(file.read_bytes())
     records = _records(text, file.name)
@@ -165,6 +175,7 @@ def _read_file(file: Path, problems: list[Problem]) -> list[dict[str, object]]:
             )
         _check_plain(header, file.name, first_line, problems)
     positions = layout.positions(header)
+    source = header.index(ORIGIN_COLUMN) if ORIGIN_COLUMN in header else None
     rows = []
     for line, record in records[1:]:
         _check_width(record, header, file.name, line)
@@ -174,6 +185,8 @@ def _read_file(file: Path, problems: list[Problem]) -> list[dict[str, object]]:
             for column, position in positions.items()
         }
         rows.append(_row(texts, places, layout))
+        made_up = source is not None and record[source].strip().lower() == SIMULATED
+        origins.append((f"{file.name}, line {line}", made_up))
     if not rows:
         raise LabelError(f"{file.name}, line {first_line + 1}: wanted samples, found a header alone.")
     return rows
@@ -239,7 +252,7 @@ def _check_plain(header: list[str], file: str, line: int, problems: list[Problem
     problems.extend(
         Problem(file=file, line=line, column=name, value="", why=NOT_READ)
         for name in header
-        if name not in known
+        if name not in known and name != ORIGIN_COLUMN
     )
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from spectm.data.labels import Labels, surface_samples
+from spectm.data.origin import same_origin
 from spectm.data.patches import Patches
 from spectm.errors import PatchError
 
@@ -76,9 +77,11 @@ def current_matchups(patches: Patches, labels: Labels, *, target: str = "microcy
     ------
     PatchError
         If no patch lies at a station of the record.
+    OriginError
+        If the patches are simulated and the record is not, or the reverse.
     """
     samples = _measured(labels, target)
-    apart = np.abs(_hours_apart(patches, samples))
+    apart = np.abs(_hours_apart(patches, samples, labels.simulated))
     miss = np.where(apart <= MAX_HOURS, apart, np.inf)
     taken = np.zeros(miss.shape, dtype=np.bool_)
     np.put_along_axis(taken, miss.argmin(axis=1)[:, None], values=True, axis=1)
@@ -91,7 +94,7 @@ def ahead_matchups(patches: Patches, labels: Labels, *, target: str = "microcyst
     Parameters, columns and errors are those of `current_matchups`; one patch may serve several samples.
     """
     samples = _measured(labels, target)
-    lead_days = _hours_apart(patches, samples) / 24
+    lead_days = _hours_apart(patches, samples, labels.simulated) / 24
     miss = np.abs(lead_days - LEAD_DAYS)
     return _rows(np.where(miss <= TOLERANCE_DAYS, miss, np.inf), patches, samples, target)
 
@@ -102,8 +105,9 @@ def _measured(labels: Labels, target: str) -> pd.DataFrame:
     return samples[samples[target].notna()].sort_values(["time", "station"], kind="stable")
 
 
-def _hours_apart(patches: Patches, samples: pd.DataFrame) -> FloatArray:
+def _hours_apart(patches: Patches, samples: pd.DataFrame, simulated: bool) -> FloatArray:
     """Sample minus overpass in hours, shape (patch, sample); NaN where the two can't be paired."""
+    same_origin([(patches.source, patches.simulated), ("the laboratory's record", simulated)])
     here = patches.station[:, None] == samples["station"].to_numpy(dtype=str)[None, :]
     if not here.any():
         raise PatchError(

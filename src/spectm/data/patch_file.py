@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from spectm.files import replacing
+from spectm.files import replacing, reserve
 
 __all__ = ["PatchWriter", "mapped_reflectance", "writing_patches"]
 
@@ -26,6 +26,7 @@ FORMAT, FORMAT_VERSION = "spectm-patches", 1
 STORED = np.dtype("<f4")
 # HDF5 would put the values anywhere; processors want numbers at multiples of their size.
 ALIGNMENT = {"alignment_threshold": 4096, "alignment_interval": 4096}
+SAMPLE_BYTES, REST_BYTES = 256, 1_000_000  # beside the reflectance, at most: columns of a sample; all else
 
 _SINCE = {"units": "seconds since 1970-01-01", "calendar": "standard"}
 _PER_SAMPLE: dict[str, tuple[str, dict[str, str]]] = {
@@ -99,9 +100,16 @@ def writing_patches(
     ------
     PatchWriter
         To append to, until all samples are there.
+
+    Raises
+    ------
+    OutputError
+        If the disk has too little room.
     """
     dims = dict(zip(("sample", "wavelength", "y", "x"), shape, strict=True))
+    n_bytes = int(np.prod(shape)) * STORED.itemsize
     with replacing(path) as unfinished:
+        reserve(unfinished, n_bytes + shape[0] * SAMPLE_BYTES + REST_BYTES)
         with h5netcdf.File(unfinished, "w", **ALIGNMENT) as file:
             file.dimensions = dims | ({"bnds": 2} if "time_bnds" in columns else {})
             known = {"Conventions": "CF-1.11", "format": FORMAT, "format_version": FORMAT_VERSION}

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from spectm.data.origin import is_simulated, origin_mark
 from spectm.data.patch_file import mapped_reflectance
 from spectm.errors import PatchError
 from spectm.files import replacing
@@ -55,6 +56,8 @@ class Patches:
     time_bounds : ndarray of datetime64[ns], shape (sample, 2), optional
         First moment and end of what each patch covers, UTC, where that is more than a moment: a composite
         holds pixels of days around its time, and what is tested must not be among them.
+    simulated : bool
+        Whether nothing of it was measured.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class Patches:
     longitude: npt.NDArray[np.float64]
     source: str
     time_bounds: TimeArray | None = None
+    simulated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""
@@ -169,6 +173,7 @@ class Patches:
             longitude=self.longitude[rows],
             source=self.source,
             time_bounds=None if self.time_bounds is None else self.time_bounds[rows],
+            simulated=self.simulated,
         )
 
 
@@ -235,7 +240,8 @@ def write_patches(patches: Patches, path: Path) -> None:
             "longitude": ("sample", patches.longitude, {"units": "degrees_east"}),
             "station": ("sample", patches.station.astype(object)),
         },
-        attrs={"Conventions": "CF-1.11", "title": "Patches of reflectance", "source": patches.source},
+        attrs={"Conventions": "CF-1.11", "title": "Patches of reflectance", "source": patches.source}
+        | origin_mark(patches.simulated),
     )
     if patches.time_bounds is not None:
         dataset["time_bnds"] = ("sample", "bnds"), patches.time_bounds
@@ -307,6 +313,7 @@ def _from_dataset(dataset: xr.Dataset, path: Path, mapped: npt.NDArray[np.float3
         latitude=_along(dataset, "latitude", sample_dim, path, unknown).astype(np.float64),
         longitude=_along(dataset, "longitude", sample_dim, path, unknown).astype(np.float64),
         source=str(dataset.attrs.get("source", path.name)),
+        simulated=is_simulated(dataset.attrs),
     )
 
 

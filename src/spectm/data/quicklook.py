@@ -15,6 +15,7 @@ from scipy.spatial import KDTree
 
 from spectm.data.granule import read_variables
 from spectm.data.headers import KINDS
+from spectm.data.origin import is_simulated, origin_mark
 from spectm.data.patches import Patches
 from spectm.errors import CubeError
 from spectm.files import replacing
@@ -114,6 +115,7 @@ def draw_cube(cube: xr.Dataset, out: Path) -> str:
     one.attrs = {
         "product": cube.attrs["layout"]["product"],
         "period": f"{first} to {end - np.timedelta64(1, 'D')}",
+        **origin_mark(is_simulated(cube.attrs)),
     }
     return draw_granule(one, out)
 
@@ -154,7 +156,8 @@ def draw_patches(patches: Patches, out: Path) -> str:
         _draw_places(canvas, panels[1], patches.latitude[placed], patches.longitude[placed])
     days = np.sort(patches.time).astype("datetime64[D]")
     when = f", {days[0]} to {days[-1]}" if days.size else ""
-    canvas.suptitle(f"{patches.n_samples:,} patches{when}", fontsize=11, x=0.01, ha="left")
+    kind = "simulated patches" if patches.simulated else "patches"
+    canvas.suptitle(f"{patches.n_samples:,} {kind}{when}", fontsize=11, x=0.01, ha="left")
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     _save(canvas, out)
@@ -303,14 +306,15 @@ def _picture(granule: xr.Dataset, name: str, values: FloatArray, place: Raster, 
 
 def _title(said: dict[Any, Any]) -> str:
     """Product and time."""
+    what = f"{'Simulated ' * is_simulated(said)}PACE OCI {str(said['product']).replace('_', ' ')}"
     if "period" in said:
-        return f"PACE OCI {str(said['product']).replace('_', ' ')}, composite of {said['period']}"
+        return f"{what}, composite of {said['period']}"
     start, end = (
         str(said.get(f"time_coverage_{side}", ""))[:16].replace("T", " ") for side in ("start", "end")
     )
     when = f"{start[:10]} to {end[:10]}" if str(said["product"]).startswith("L3") else f"{start} UTC"
     twin = ", near real time" if said.get("near_real_time") else ""
-    return f"PACE OCI {str(said['product']).replace('_', ' ')}, {when}{twin}"
+    return f"{what}, {when}{twin}"
 
 
 def _set_degrees(axes: "Axes", middle: float) -> None:

@@ -14,6 +14,7 @@ from spectm import __version__
 from spectm.data.headers import Header
 from spectm.data.labels import Labels, station_positions, surface_samples
 from spectm.data.nearby import CV_NM, Place
+from spectm.data.origin import is_simulated, origin_mark, same_origin
 from spectm.data.overpasses import (
     NO_GRANULE,
     NO_POSITION,
@@ -26,6 +27,7 @@ from spectm.data.overpasses import (
     swath,
 )
 from spectm.data.patch_file import writing_patches
+from spectm.data.stock import check_flags
 from spectm.errors import FlagError, PatchError, SpectmError
 from spectm.files import replacing
 
@@ -76,6 +78,8 @@ class StationMatches:
         Where the reflectance comes from.
     bad : dict of str to str
         Granule that could not be read -> why. Nothing of it is used.
+    simulated : bool
+        Whether reflectance and record were.
     """
 
     rows: pd.DataFrame
@@ -84,6 +88,7 @@ class StationMatches:
     config: WindowConfig
     source: str
     bad: dict[str, str]
+    simulated: bool = False
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -124,17 +129,32 @@ def match_granules(
     ------
     PatchError
         If there is no granule or no sample, or a granule is a map.
+    FlagError
+        If the granules do not know a flag.
+    OriginError
+        If some of granules and record are simulated and others are not.
     """
     if not headers:
         raise PatchError("wanted level-2 granules, found none that can be used. Fetch some first.")
+    config = config or WindowConfig()
+    scenes = [swath(header) for header in headers]
+    check_flags(headers, config.flags)
+    simulated = same_origin(
+        [
+            ("the laboratory's record", labels.simulated),
+            *((header.path.name, is_simulated(header.attrs)) for header in headers),
+        ]
+    )
     versions = sorted({str(header.attrs.get("processing_version", "unknown")) for header in headers})
     return _matches(
-        [swath(header) for header in headers],
+        scenes,
         labels,
         headers[0].wavelength,
-        f"NASA PACE OCI {headers[0].product}, version {', '.join(versions)}, pixels of the swath",
+        f"{'simulated' if simulated else 'NASA'} PACE OCI {headers[0].product}, version "
+        f"{', '.join(versions)}, pixels of the swath",
+        simulated,
         max_hours,
-        config or WindowConfig(),
+        config,
         every,
         progress,
     )
@@ -162,11 +182,14 @@ def match_cube(
         If there is no cube.
     """
     layout, scenes = periods_of(path)
+    simulated = same_origin([(path.name, layout.simulated), ("the laboratory's record", labels.simulated)])
     return _matches(
         scenes,
         labels,
         np.array(layout.wavelength),
-        f"{path.name}: composites of NASA PACE OCI {layout.product} over {layout.days} days",
+        f"{path.name}: composites of {'simulated' if simulated else 'NASA'} PACE OCI {layout.product} over "
+        f"{layout.days} days",
+        simulated,
         max_hours,
         replace(config or WindowConfig(), flags=layout.flags),
         every,
@@ -213,6 +236,7 @@ def write_station_patches(
     attrs = {
         "title": f"Reflectance around stations, {size} x {size} pixels",
         "source": matches.source,
+        **origin_mark(matches.simulated),
         "spectm_version": __version__,
         "settings": settings,
         **(provenance or {}),
@@ -239,6 +263,7 @@ def _matches(
     labels: Labels,
     wavelength: npt.NDArray[np.float64],
     source: str,
+    simulated: bool,
     max_hours: float,
     config: WindowConfig,
     every: bool,
@@ -281,7 +306,7 @@ def _matches(
     rows = [_row(sample, places, best, seen, max_hours) for sample in samples.to_dict("records")]
     usable = [look for of_station in best.values() for look in of_station if not look.reason]
     usable.sort(key=lambda look: (look.time, look.place.station))
-    return StationMatches(_table(rows), usable, wavelength, config, source, bad)
+    return StationMatches(_table(rows), usable, wavelength, config, source, bad, simulated)
 
 
 def _check(config: WindowConfig, max_hours: float, wavelength: npt.NDArray[np.float64]) -> None:

@@ -19,6 +19,7 @@ from spectm.evaluation.task import Task
 __all__ = [
     "BUFFERED",
     "audit_auxiliary",
+    "audit_borrowed",
     "audit_labels",
     "audit_own_last_value",
     "audit_spectra",
@@ -65,6 +66,43 @@ def audit_labels(task: Task, fold: Fold, train: IntArray, context: Context) -> N
         )
         leaked = np.isin(task.last[key].to_numpy()[train].astype(test.dtype), test)
         _refuse(leaked, train, task, f"{where}: the last value of a training row is a test label")
+
+
+def audit_borrowed(source: Task, train: IntArray, task: Task, fold: Fold) -> None:
+    """Refuse training rows of another task that hold, or lie too near to, a test row of this one.
+
+    Parameters
+    ----------
+    source : Task
+        The task whose rows are learned from.
+    train : ndarray of int
+        Rows of it.
+    task, fold
+        What is tested.
+
+    Raises
+    ------
+    LeakageError
+        Naming the fold and the first offending row.
+    """
+    where = f"{task.name}, {fold.split}, fold {fold.name}, learned from {source.name}"
+    tested = task.rows.iloc[fold.test]
+    shared = source.rows["sample_id"].isin(set(tested["sample_id"])).to_numpy()[train]
+    _refuse(shared, train, source, f"{where}: the label of a test row would be a training target")
+    times, test_times = (
+        rows[["sample_time", "overpass_time"]].to_numpy(dtype="datetime64[ns]")
+        for rows in (source.rows.iloc[train], tested)
+    )
+    if fold.split in BUFFERED:
+        apart = np.abs(times[:, None, :, None] - test_times[None, :, None, :]) / np.timedelta64(1, "h")
+        near = (apart <= BUFFER_HOURS).any(axis=(1, 2, 3))
+        near |= np.isin(source.dates[train], task.dates[fold.test])
+        _refuse(near, train, source, f"{where}: a training row lies within {BUFFER_HOURS:g} h of a test row")
+    late = (times >= test_times.min()).any(axis=1) if fold.split == "forward" else np.zeros(len(train), bool)
+    _refuse(late, train, source, f"{where}: a training row is later than the test")
+    if fold.split == "leave-station-out":
+        same = source.rows["station"].isin(set(tested["station"])).to_numpy()[train]
+        _refuse(same, train, source, f"{where}: a training row is of a test station")
 
 
 def audit_auxiliary(task: Task, fold: Fold, samples: IntArray, dates: npt.NDArray[np.str_]) -> None:

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-__all__ = ["Picture", "agreement", "example", "interval_bars", "loss_curves", "zero_line_intervals"]
+__all__ = [
+    "Picture",
+    "agreement",
+    "example",
+    "interval_bars",
+    "loss_curves",
+    "stamped",
+    "zero_line_intervals",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -61,7 +69,7 @@ def interval_bars(scores: pd.DataFrame, *, reference: float, least: float, title
         Which task and context.
     """
     labels, (values, low, high) = list(scores["model"]), _columns(scores, "r2", "r2_low", "r2_high")
-    canvas, axes = _canvas(height=0.9 + 0.27 * len(labels))
+    canvas, axes = new_canvas(height=0.9 + 0.27 * len(labels))
     place = np.arange(len(labels))
     family = np.array([label.startswith("spectm") for label in labels])
     shown = np.clip(np.nan_to_num(values), least, 1.0)
@@ -82,7 +90,7 @@ def interval_bars(scores: pd.DataFrame, *, reference: float, least: float, title
     known = f" Climatology: {reference:.2f}." if np.isfinite(reference) else ""
     alt = f"Bar chart of R² with 95 % intervals, {title}: {_said(labels, values)}.{known}"
     caption = f"{title}. Hatched: SpecTM family; dashed line: climatology; line on a bar: 95 % interval."
-    return _picture(canvas, alt, caption + _cut_note(low, high, (least, 1.0)))
+    return to_picture(canvas, alt, caption + _cut_note(low, high, (least, 1.0)))
 
 
 def zero_line_intervals(pairs: pd.DataFrame, *, title: str) -> Picture:
@@ -97,7 +105,7 @@ def zero_line_intervals(pairs: pd.DataFrame, *, title: str) -> Picture:
     """
     labels = [f"minus {against}" for against in pairs["against"]]
     values, low, high = _columns(pairs, "r2_difference", "low", "high")
-    canvas, axes = _canvas(height=0.8 + 0.27 * len(labels))
+    canvas, axes = new_canvas(height=0.8 + 0.27 * len(labels))
     place = np.arange(len(labels))
     ends = np.concatenate([low, high, [0.0]])
     edges = (max(-1.0, float(np.nanmin(ends))), min(1.0, float(np.nanmax(ends))))
@@ -111,7 +119,29 @@ def zero_line_intervals(pairs: pd.DataFrame, *, title: str) -> Picture:
     axes.tick_params(axis="y", length=0)
     alt = f"Points with 95 % intervals, {title}: {_said(labels, values)}. A dashed line marks zero."
     caption = f"{title}. Filled: the interval excludes zero; open: it does not."
-    return _picture(canvas, alt, caption + _cut_note(low, high, edges))
+    return to_picture(canvas, alt, caption + _cut_note(low, high, edges))
+
+
+def stamped(picture: Picture, word: str) -> Picture:
+    """The same picture with a word in its lower right corner, in its caption and in its description.
+
+    Parameters
+    ----------
+    picture : Picture
+        One of this module's.
+    word : str
+        Such as "Simulated".
+    """
+    head, data = picture.uri.split(",", 1)
+    svg = base64.b64decode(data).decode("utf-8")
+    _, _, width, height = (float(number) for number in svg.split('viewBox="', 1)[1].split('"', 1)[0].split())
+    text = (
+        f'<text x="{width - 3:g}" y="{height - 4:g}" text-anchor="end" font-family="sans-serif" '
+        f'font-size="8" font-weight="bold" fill="{RED}">{word.lower()}</text>'
+    )
+    body, end = svg.rsplit("</svg>", 1)
+    data = base64.b64encode(f"{body}{text}</svg>{end}".encode()).decode("ascii")
+    return Picture(f"{head},{data}", f"{word}. {picture.alt}", f"{word}. {picture.caption}")
 
 
 def _columns(table: pd.DataFrame, *names: str) -> tuple[FloatArray, ...]:
@@ -153,7 +183,7 @@ def agreement(
     title : str
         Model, context and task.
     """
-    canvas, axes = _canvas(height=WIDTH_IN * 1.06)
+    canvas, axes = new_canvas(height=WIDTH_IN * 1.06)
     edge = np.array([0.02, 2.0 * max(10.0, float(observed.max(initial=0.0)))])
     inside = np.clip(predicted, edge[0], edge[1])
     axes.fill_between(edge, edge / 2, edge * 2, color="#dfe8ee", linewidth=0, label="within a factor of 2")
@@ -174,7 +204,7 @@ def agreement(
         f"Scatter plot of predicted against laboratory microcystin, {title}. {near} of {int((~below).sum())} "
         f"detected values lie within a factor of 2; {int(below.sum())} are below detection."
     )
-    return _picture(canvas, alt, f"{title}.")
+    return to_picture(canvas, alt, f"{title}.")
 
 
 def example(lines: pd.DataFrame, *, title: str) -> Picture:
@@ -187,7 +217,7 @@ def example(lines: pd.DataFrame, *, title: str) -> Picture:
     title : str
         Date and guard.
     """
-    canvas, (top, bottom) = _canvas(height=4.4, n_rows=2)
+    canvas, (top, bottom) = new_canvas(height=4.4, n_rows=2)
     wavelength = lines["wavelength"].to_numpy()
     scored, guard = (lines["scored"].to_numpy(), (lines["hidden"] & ~lines["scored"]).to_numpy())
     for axes in (top, bottom):
@@ -219,12 +249,12 @@ def example(lines: pd.DataFrame, *, title: str) -> Picture:
         f"Reflectance spectrum, {title}, with hidden windows shaded, and the error of each method in them. "
         f"Largest error in 10⁻³ per steradian: {said or 'nothing was inferred'}."
     )
-    return _picture(canvas, alt, f"{title}. Grey: hidden windows; hatched: guards, hidden and not scored.")
+    return to_picture(canvas, alt, f"{title}. Grey: hidden windows; hatched: guards, hidden and not scored.")
 
 
 def loss_curves(lines: pd.DataFrame, *, title: str) -> Picture:
     """Training and validation losses, a thin line for each pretraining, coloured and dashed by seed."""
-    canvas, (top, bottom) = _canvas(height=4.4, n_rows=2)
+    canvas, (top, bottom) = new_canvas(height=4.4, n_rows=2)
     styles = [(BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"), (GREY, "-")]
     seeds = sorted(set(lines["seed"]))
     for (seed, _), run in lines.sort_values("step").groupby(["seed", "scope"]):
@@ -241,7 +271,7 @@ def loss_curves(lines: pd.DataFrame, *, title: str) -> Picture:
     top.legend(fontsize=8, frameon=False)
     n = lines.groupby(["seed", "scope"]).ngroups
     alt = f"Training and validation loss over steps, {title}, one thin line for each of {n} pretrainings."
-    return _picture(canvas, alt, f"{title}: {n} pretrainings, one thin line each.")
+    return to_picture(canvas, alt, f"{title}: {n} pretrainings, one thin line each.")
 
 
 def _runs(wavelength: FloatArray, chosen: npt.NDArray[np.bool_]) -> list[tuple[float, float]]:
@@ -251,7 +281,8 @@ def _runs(wavelength: FloatArray, chosen: npt.NDArray[np.bool_]) -> list[tuple[f
     return [(float(border[a]), float(border[b])) for a, b in zip(change[::2], change[1::2], strict=True)]
 
 
-def _canvas(*, height: float, n_rows: int = 1) -> "tuple[Canvas, Any]":
+def new_canvas(*, height: float, n_rows: int = 1) -> "tuple[Canvas, Any]":
+    """A figure of the width of all others, and its axes (a row of them where `n_rows` is above 1)."""
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
@@ -263,7 +294,8 @@ def _canvas(*, height: float, n_rows: int = 1) -> "tuple[Canvas, Any]":
     return canvas, axes
 
 
-def _picture(canvas: "Canvas", alt: str, caption: str) -> Picture:
+def to_picture(canvas: "Canvas", alt: str, caption: str) -> Picture:
+    """A figure as an image that a page holds in itself."""
     import matplotlib as mpl
 
     buffer = BytesIO()

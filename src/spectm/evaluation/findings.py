@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spectm.data.origin import is_simulated
 from spectm.evaluation.baselines import BASELINES
 from spectm.evaluation.run_folder import HEADLINE, RunFolder
 
@@ -26,6 +27,7 @@ __all__ = [
     "estimate",
     "find_pair",
     "number",
+    "origin",
     "reading",
     "reconstruction_verdicts",
     "sample_rows",
@@ -95,6 +97,17 @@ def reading(low: float, high: float) -> str:
     if low > 0:
         return "better"
     return "worse" if high < 0 else "not told apart"
+
+
+def origin(run: RunFolder) -> str:
+    """What of a run was simulated; nothing where everything was measured."""
+    if is_simulated(run.record):
+        return (
+            "Everything here is simulated: the lake, the satellite and the laboratory. No number here says "
+            "how well anything works on a real lake."
+        )
+    names = [str(file.get("file")) for file in run.record.get("files", []) if is_simulated(file)]
+    return f"Pretraining also saw simulated spectra: {', '.join(names)}." if names else ""
 
 
 def what_was_tested(run: RunFolder, task: str) -> str:

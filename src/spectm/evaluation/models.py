@@ -1,6 +1,6 @@
 """SpecTM behind the interface of the baselines: fine-tuned, as a frozen probe, and with one thing changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
@@ -9,12 +9,15 @@ import numpy.typing as npt
 from lightning_fabric import Fabric
 
 from spectm.data.context import Context
+from spectm.data.memory import Record
 from spectm.data.patches import Patches
 from spectm.evaluation.baselines import out_of_fold_spread
+from spectm.evaluation.blends import BlendEstimator
 from spectm.evaluation.learners import SHORTEST_NM, Inputs, Ridge
 from spectm.evaluation.task import Task
 from spectm.model.regressor import Regressor
 from spectm.model.spectm import SpecTM
+from spectm.training.blend import spectral_views
 from spectm.training.finetune import FittedRegressor, RegressionData, embedding, finetune
 from spectm.training.settings import Settings
 
@@ -30,15 +33,16 @@ class Variant:
 
     Parameters
     ----------
-    head : {"finetune", "probe", "probe-hidden"}
-        Train all weights; or a ridge regression on the frozen embedding, with the windows visible or hidden.
+    head : {"finetune", "probe", "probe-hidden", "blend"}
+        Train all weights; or a ridge regression on the frozen embedding, with the windows visible or hidden;
+        or a blend of ridge regressions on embedding, reflectance and indices.
     change : callable
         What is different in the settings of its pretraining.
     pretrained : bool
         False starts from the random first weights, with the same normalisation.
     """
 
-    head: Literal["finetune", "probe", "probe-hidden"] = "finetune"
+    head: Literal["finetune", "probe", "probe-hidden", "blend"] = "finetune"
     change: Callable[[Settings], Settings] = field(default=lambda settings: settings)
     pretrained: bool = True
 
@@ -56,6 +60,7 @@ def _random_mask(settings: Settings) -> Settings:
 VARIANTS: dict[str, Variant] = {
     "spectm": Variant(),
     "spectm-probe": Variant(head="probe"),
+    "spectm-blend": Variant(head="blend"),
     "spectm-probe-hidden": Variant(head="probe-hidden"),
     "spectm-random-init": Variant(pretrained=False),
     "spectm-random-mask": Variant(change=_random_mask),
@@ -65,8 +70,10 @@ VARIANTS: dict[str, Variant] = {
 }
 """Every model of the family, by the name that tables give it."""
 
-ABLATIONS = tuple(name for name in VARIANTS if name not in ("spectm", "spectm-probe"))
+ABLATIONS = tuple(name for name in VARIANTS if name not in ("spectm", "spectm-probe", "spectm-blend"))
 """Those that exist to be compared with ``spectm``; they run without context, leave-date-out."""
+
+BLENDED = ("embedding", "bands", "indices")
 
 
 @dataclass(slots=True)
@@ -156,9 +163,18 @@ def make_variant(
     context: Context,
     settings: Settings,
     seed: int,
-) -> FineTuned | Probe:
-    """A model of the family on a pretrained (or, for ``spectm-random-init``, a fresh) SpecTM."""
+    record: Record | None = None,
+    views: Mapping[str, FloatArray] | None = None,
+) -> FineTuned | Probe | BlendEstimator:
+    """A model of the family on a pretrained (or, for ``spectm-random-init``, a fresh) SpecTM.
+
+    A blend wants `record`, the laboratory's earlier years; `views` spares it the embedding of all patches.
+    """
     head = VARIANTS[name].head
+    if head == "blend":
+        assert record is not None
+        views = spectral_views(patches, pretrained.encoder) if views is None else views
+        return BlendEstimator(patches, views, tuple(v for v in BLENDED if v in views), context, record)
     if head == "finetune":
         return FineTuned(fabric, pretrained, patches, context, settings, seed)
     return Probe(pretrained, patches, context, hide_windows=head == "probe-hidden")

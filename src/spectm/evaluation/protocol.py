@@ -14,8 +14,9 @@ from lightning_fabric import Fabric
 from tqdm import tqdm
 
 from spectm.data.context import CONTEXTS, Context
-from spectm.data.labels import Labels
+from spectm.data.labels import Labels, surface_samples
 from spectm.data.matchups import TASKS
+from spectm.data.memory import Record
 from spectm.data.patches import Patches
 from spectm.data.splits import (
     Fold,
@@ -28,11 +29,20 @@ from spectm.data.splits import (
     row_times,
 )
 from spectm.errors import ConfigError, TrainingError
-from spectm.evaluation.audit import BUFFERED, audit_labels, audit_own_last_value, audit_spectra, pixel_keys
+from spectm.evaluation.audit import (
+    BUFFERED,
+    audit_borrowed,
+    audit_labels,
+    audit_own_last_value,
+    audit_spectra,
+    pixel_keys,
+)
 from spectm.evaluation.baselines import BASELINES, Estimator, baseline_contexts, make_baseline
+from spectm.evaluation.blends import BLENDS, BlendEstimator, rows_clear_of
 from spectm.evaluation.models import ABLATIONS, VARIANTS, Variant, make_variant
 from spectm.evaluation.task import Task, build_task
 from spectm.model.spectm import SpecTM
+from spectm.training.blend import spectral_views
 from spectm.training.pretrain import PretrainingData, pretrain, pretraining_data, untrained
 from spectm.training.settings import Settings
 
@@ -48,7 +58,7 @@ __all__ = [
 ]
 
 SPLITS = ("leave-date-out", "leave-date-out-strict", "random-5", "leave-station-out", "forward")
-MODELS = (*BASELINES, *VARIANTS)
+MODELS = (*BASELINES, *BLENDS, *VARIANTS)
 
 # There for comparison; an own seed of each would cost more than the splits that claims rest on.
 FIRST_SEED_ONLY = ("leave-date-out-strict", "random-5")
@@ -127,6 +137,8 @@ class _Study:
     unlabelled: tuple[Patches, ...]
     settings: Settings
     config: EvaluationConfig
+    current: Task
+    record: Record | None
 
 
 @dataclass(slots=True)
@@ -179,7 +191,10 @@ def run_protocol(
     tasks = {name: build_task(name, patches, labels) for name in config.tasks}
     for task in tasks.values():
         audit_own_last_value(task)
-    study = _Study(tasks, patches, tuple(unlabelled), settings, config)
+    blended = any(is_blend(name) for name in config.models)
+    current = tasks.get("current") or build_task("current", patches, labels)
+    record = earlier_years(patches, labels) if blended else None
+    study = _Study(tasks, patches, tuple(unlabelled), settings, config, current, record)
     jobs = list(_jobs(study))
     results = Parallel(n_jobs=config.workers, return_as="generator_unordered")(
         delayed(_on_one_thread)(job, study, *arguments) for job, arguments in jobs
@@ -192,6 +207,17 @@ def run_protocol(
     if not curves.empty:  # jobs end in any order
         curves = curves.sort_values(["split", "scope", "model", "seed", "step"], ignore_index=True)
     return tasks, predictions.sort_values(order, ignore_index=True), curves
+
+
+def is_blend(name: str) -> bool:
+    """Whether a model learns departures from the climatology, and carries them."""
+    return name in BLENDS or (name in VARIANTS and VARIANTS[name].head == "blend")
+
+
+def earlier_years(patches: Patches, labels: Labels) -> Record:
+    """What the laboratory found in the years before the first patch."""
+    first_year = int(str(patches.time.min())[:4])
+    return Record.fit(surface_samples(labels), last_year=first_year - 1)
 
 
 def split_folds(task: Task, split: str, shuffles: int) -> list[Fold]:
@@ -288,6 +314,8 @@ def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, .
         for task in config.tasks:
             for model in (name for name in config.models if name in BASELINES):
                 yield _baseline_job, (split, task, model)
+            for model in (name for name in config.models if name in BLENDS):
+                yield _blend_job, (split, task, model)
 
 
 def _trainable_scopes(study: _Study, split: str) -> Iterator[Scope]:
@@ -354,6 +382,19 @@ def _baseline_job(study: _Study, split: str, task_name: str, model: str) -> _Res
     return results
 
 
+def _blend_job(study: _Study, split: str, task_name: str, model: str) -> _Results:
+    """One blend without an encoder, on all folds and contexts of a split."""
+    assert study.record is not None
+    task, results = study.tasks[task_name], _Results()
+    views = spectral_views(study.patches)
+    names = tuple(name for name in BLENDS[model] if name in views)
+    for context in study.config.contexts:
+        for fold in split_folds(task, split, study.config.shuffles):
+            estimator = BlendEstimator(study.patches, views, names, context, study.record)
+            results.predictions += _fold_lines(task, fold, model, context, 0, estimator, study.current)
+    return results
+
+
 def _spectm_job(study: _Study, scope: Scope, seed: int, names: list[str]) -> _Results:
     """One pretraining, and every model and fold that stands on it."""
     variant, results = VARIANTS[names[0]], _Results()
@@ -363,12 +404,16 @@ def _spectm_job(study: _Study, scope: Scope, seed: int, names: list[str]) -> _Re
     results.curves += [
         {"scope": scope.name, "split": scope.split, "model": names[0], "seed": seed, **c} for c in curve
     ]
+    blended = any(is_blend(name) for name in names)
+    views = spectral_views(study.patches, pretrained.encoder) if blended else None
     for name in names:
         for task_name, fold in scope.folds:
             for context in _contexts(study, name, fold, seed):
                 task = study.tasks[task_name]
-                model = make_variant(name, fabric, pretrained, study.patches, context, settings, seed)
-                results.predictions += _fold_lines(task, fold, name, context, seed, model)
+                model = make_variant(
+                    name, fabric, pretrained, study.patches, context, settings, seed, study.record, views
+                )
+                results.predictions += _fold_lines(task, fold, name, context, seed, model, study.current)
     return results
 
 
@@ -387,12 +432,25 @@ def _pretrained(
 
 
 def _fold_lines(
-    task: Task, fold: Fold, model: str, context: Context, seed: int, estimator: Estimator
+    task: Task,
+    fold: Fold,
+    model: str,
+    context: Context,
+    seed: int,
+    estimator: Estimator,
+    current: Task | None = None,
 ) -> list[dict[str, Any]]:
-    """Audit, fit and predict one fold; one line per test row."""
-    train = training_rows(task, fold, context)
-    audit_labels(task, fold, train, context)
-    mean, spread = estimator.fit(task, train).predict(task, fold.test)
+    """Audit, fit and predict one fold; one line per test row.
+
+    A blend learns from rows of the task `current` whatever it is tested on.
+    """
+    if isinstance(estimator, BlendEstimator) and current is not None and task is not current:
+        source, train = current, rows_clear_of(current, task, fold)
+        audit_borrowed(current, train, task, fold)
+    else:
+        source, train = task, fold.train if is_blend(model) else training_rows(task, fold, context)
+        audit_labels(task, fold, train, "season" if is_blend(model) else context)
+    mean, spread = estimator.fit(source, train).predict(task, fold.test)
     constant = {"task": task.name, "split": fold.split, "model": model, "context": context, "seed": seed}
     constant |= {"repeat": fold.repeat, "fold": fold.name}
     rows = zip(fold.test.tolist(), mean.tolist(), spread.tolist(), strict=True)

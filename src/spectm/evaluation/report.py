@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from spectm.data.origin import is_simulated
 from spectm.evaluation import figures, findings
 from spectm.evaluation import report_tables as tables
 from spectm.evaluation.figures import Picture
@@ -48,7 +49,10 @@ def write_report(folder: Path) -> Path:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["typeset"] = typeset
-    page = environment.from_string(source.read_text(encoding="utf-8")).render(_contents(run))
+    contents = _contents(run)
+    if is_simulated(run.record):
+        contents = _stamped(contents)
+    page = environment.from_string(source.read_text(encoding="utf-8")).render(contents)
     path = folder / "report.html"
     with replacing(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
@@ -72,6 +76,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
     """Everything that the template names."""
     return {
         "record": run.record,
+        "origin": findings.origin(run),
         "absent": run.absent,
         "headline": HEADLINE,
         "splits": run.splits,
@@ -89,6 +94,15 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "settings": tables.settings_table(run),
         "facts": _facts(run),
     }
+
+
+def _stamped(contents: Any) -> Any:
+    """The same contents, every picture in them marked as simulated."""
+    if isinstance(contents, Picture):
+        return figures.stamped(contents, "Simulated")
+    if isinstance(contents, dict):
+        return {name: _stamped(value) for name, value in contents.items()}
+    return [_stamped(value) for value in contents] if isinstance(contents, list) else contents
 
 
 def _of_task(run: RunFolder, task: str) -> dict[str, Any]:

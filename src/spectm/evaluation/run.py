@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 
 import spectm
 from spectm.data.labels import Labels
+from spectm.data.origin import SIMULATED
 from spectm.data.patches import Patches
 from spectm.evaluation.baselines import BASELINES
 from spectm.evaluation.models import VARIANTS
@@ -217,6 +218,7 @@ def _run_record(
         "torch": torch.__version__,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds),
+        SIMULATED: patches.simulated,
         **provenance,
         "mask": mask_summary(layout_for(settings, patches.wavelength), settings.masking),
         "n_parameters": sum(parameter.numel() for parameter in model.parameters()),

@@ -60,6 +60,8 @@ def results_page(folder: Path) -> str:
 
 def _head(run: RunFolder) -> Iterator[str]:
     yield "# Results"
+    if origin := findings.origin(run):
+        yield f"**{origin}**"
     record = run.record
     wrote = (
         f"with spectm {record['spectm_version']} on {record['written'][:10]}" if record else "at some time"

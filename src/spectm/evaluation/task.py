@@ -103,7 +103,9 @@ class Task:
         return train[~np.isin(last_date[train], np.unique(self.dates[test]))]
 
 
-def build_task(name: str, patches: Patches, labels: Labels) -> Task:
+def build_task(
+    name: str, patches: Patches, labels: Labels, *, climatology: Climatology | None = None
+) -> Task:
     """Rows, targets and references of one task.
 
     Parameters
@@ -113,7 +115,9 @@ def build_task(name: str, patches: Patches, labels: Labels) -> Task:
     patches : Patches
         Station patches.
     labels : Labels
-        The whole laboratory record: the climatology is learned from 2022 and earlier.
+        The whole laboratory record: the climatology is learned from the years before the first patch.
+    climatology : Climatology, optional
+        That of a trained model, which needs no earlier years here.
 
     Returns
     -------
@@ -128,7 +132,9 @@ def build_task(name: str, patches: Patches, labels: Labels) -> Task:
     rows = matchups(name, patches, labels)
     surface = surface_samples(labels)
     spectra = patches.mean_spectrum()[rows["patch"].to_numpy()]
-    climatology = Climatology.fit(surface)
+    if climatology is None:
+        first_year = int(str(patches.time.min())[:4])
+        climatology = Climatology.fit(surface, last_year=first_year - 1)
     return Task(
         name=name,
         rows=rows,

@@ -105,6 +105,10 @@ class RandomField:
         self._waves = amplitude * np.sqrt(power / power.sum()) * (n_east * n_north / 2)
         self._waves[:, 0] *= 2  # these have no other half
         self._rate = rng.normal(size=power.shape) / memory * steepness**0.25
+        # Coefficients of the cubic spline through the field, by its periodic filter: cheaper than each time.
+        turns = (np.fft.fftfreq(n_north)[:, None], np.fft.rfftfreq(n_east)[None, :])
+        for turn in turns:
+            self._waves = self._waves / ((2 + np.cos(2 * np.pi * turn)) / 3)
 
     def at(self, day: float, x: FloatArray, y: FloatArray) -> FloatArray:
         """Values at a time and at places, shape (...).
@@ -118,4 +122,4 @@ class RandomField:
         """
         values = np.fft.irfft2(self._waves * np.exp(1j * self._rate * day), s=N_MODES[::-1])
         rows, columns = y * (N_MODES[1] / SIZE_KM[1]), x * (N_MODES[0] / SIZE_KM[0])
-        return ndimage.map_coordinates(values, [rows, columns], order=3, mode="grid-wrap")
+        return ndimage.map_coordinates(values, [rows, columns], order=3, mode="grid-wrap", prefilter=False)

@@ -45,7 +45,7 @@ EDDY_KM, LEANING_DAYS, LEANING_KM = 3.0, 3.0, (-8.0, 8.0)
 MAX_PHYCOCYANIN = 1500.0  # mg m^-3; beyond, it is scum, and a boat steers round it
 # Cyanobacteria float up in calm air. Chlorophyll at which half the possible scum is there, mg m^-3, and the
 # width of that step, dex; the wind that tears it, and the width of that step, m/s; the most that it covers.
-SCUM_CHLOROPHYLL, SCUM_DEX, SCUM_WIND, SCUM_WIND_RANGE, MOST_SCUM = 70.0, 0.12, 2.5, 0.6, 0.6
+SCUM_CHLOROPHYLL, SCUM_DEX, SCUM_WIND, SCUM_WIND_RANGE, MOST_SCUM = 70.0, 0.12, 2.5, 0.6, 0.4
 DAY = np.timedelta64(1, "D")
 
 

@@ -18,10 +18,19 @@ IntArray = npt.NDArray[np.intp]
 
 BLUE_NM, GREEN_NM, NIR_NM = 346.0, 555.0, 719.0
 SHARED_BY_NEIGHBOURS = 0.35
+INSTRUMENT_SPREAD = 0.2  # of what stays of a line, from one instrument to another
 LINE_WIDTH_NM = 2.5  # standard deviation: the bands' own width
 # Lines of the sun (calcium, the G band, hydrogen beta, magnesium, sodium, hydrogen alpha) and of the air
 # (oxygen and water vapour) that a correction made for slightly other band centres leaves behind.
-LINES_NM = np.array([358.0, 373.0, 380.0, 394.5, 431.0, 486.1, 517.5, 589.3, 628.5, 656.3, 687.5, 718.0])
+# With each line goes what stays of it on average, 1e-4 sr^-1: fitted to the median of real spectra, since a
+# band that lies off a line's middle errs to one side always.
+# fmt: off
+_LINES = np.array([
+    (357.0, 2.0), (374.0, 0.7), (393.5, -1.1), (397.5, 3.0), (427.0, -0.9), (431.0, 1.4), (486.1, 0.4),
+    (517.5, 0.6), (527.0, 0.6), (589.3, 0.0), (628.5, -1.0), (656.3, 0.5), (687.5, -3.0), (718.0, -1.5),
+])
+# fmt: on
+LINES_NM, LINES_STAY = _LINES[:, 0], 1e-4 * _LINES[:, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +53,9 @@ class NoiseConfig:
         The same within a scene, over two distances, and from pixel to pixel.
     restlessness : float
         Spread of the logarithm by which the three differ between scenes.
-    white : float
-        Error of a scene that is nearly the same at all wavelengths, and a quarter of it from place to place.
+    white, white_mean : float
+        Error of a scene that is nearly the same at all wavelengths, and a quarter of it from place to place;
+        its mean stands for glint and for light from the shore.
     brightness : float
         Relative error of a pixel's brightness.
     water_in_nir : float
@@ -55,15 +65,15 @@ class NoiseConfig:
     band, band_exponent : float
         Noise of single bands at 346 nm, and the power by which it falls with wavelength.
     line, line_mean : float
-        What stays of a line, from scene to scene and on average, for a line as strong as most.
-    pattern : float
-        A scene's error from band to band.
+        What stays of a line: spread from scene to scene, and times `LINES_STAY` on average.
+    pattern, pattern_exponent : float
+        A scene's error from band to band at 346 nm, and the power by which it falls with wavelength.
     """
 
     scale: float = 1.0
-    scene_mean: float = 4.5e-3
-    scene_spread: float = 4.5e-3
-    scene_tail: float = 6.5e-3
+    scene_mean: float = 2.2e-3
+    scene_spread: float = 4.0e-3
+    scene_tail: float = 5.5e-3
     tail_shape: float = 0.8
     exponent: float = 4.0
     exponent_spread: float = 0.6
@@ -75,14 +85,16 @@ class NoiseConfig:
     pixel: float = 0.5e-3
     restlessness: float = 0.5
     white: float = 0.25e-3
+    white_mean: float = 0.5e-3
     brightness: float = 0.03
     water_in_nir: float = 0.5
     near_cloud: float = 3.0e-3
-    band: float = 1.6e-4
-    band_exponent: float = 3.6
-    line: float = 0.6e-4
-    line_mean: float = 0.7e-4
-    pattern: float = 0.35e-4
+    band: float = 2.1e-4
+    band_exponent: float = 5.2
+    line: float = 0.45e-4
+    line_mean: float = 1.0
+    pattern: float = 0.9e-4
+    pattern_exponent: float = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +162,11 @@ def retrieval_error(
     blue, power = _blue(truth[:, int(np.abs(wavelength - NIR_NM).argmin())], pixels, config, scene)
     error = blue[:, None] * _from_blue(wavelength, power[:, None])  # (pixel, band)
     white = config.white * (scene.normal() + 0.25 * smooth_chance(pixels, 3 * config.local_km, scene))
+    white += config.white_mean
     error += white[:, None] * (GREEN_NM / wavelength)
     error += truth * (config.brightness * smooth_chance(pixels, config.local_km, scene))[:, None]
     error += _lines(wavelength, config, scene, sensor)
-    error += config.pattern * _neighbours_alike(wavelength.shape, scene)
+    error += _pattern(wavelength, config, scene)
     spread = config.band * (BLUE_NM / wavelength) ** config.band_exponent
     error += spread * _neighbours_alike(truth.shape, scene)
     return config.scale * error
@@ -163,7 +176,7 @@ def calibration_change(wavelength: FloatArray, config: NoiseConfig, rng: np.rand
     """What another calibration adds to Rrs, sr^-1, shape (n_bands,): that of near-real-time files differs."""
     blue, white = rng.normal(0, [0.12 * config.scene_spread, 0.4 * config.white])
     smooth = blue * _from_blue(wavelength, config.exponent) + white * GREEN_NM / wavelength
-    return config.scale * (smooth + 0.5 * config.pattern * _neighbours_alike(wavelength.shape, rng))
+    return config.scale * (smooth + 0.5 * _pattern(wavelength, config, rng))
 
 
 def _blue(
@@ -218,9 +231,15 @@ def _lines(
 ) -> FloatArray:
     """What stays of absorption lines, shape (n_bands,): part of the instrument, part of the scene."""
     shape = np.exp(-(((wavelength - LINES_NM[:, None]) / LINE_WIDTH_NM) ** 2) / 2)  # (line, band)
-    height = -config.line_mean * sensor.gamma(2.0, 0.5, LINES_NM.size)
+    height = config.line_mean * LINES_STAY * (1 + INSTRUMENT_SPREAD * sensor.normal(size=LINES_NM.size))
     height += config.line * scene.normal(size=LINES_NM.size)
     return height @ shape
+
+
+def _pattern(wavelength: FloatArray, config: NoiseConfig, rng: np.random.Generator) -> FloatArray:
+    """A scene's error from band to band, shape (n_bands,)."""
+    fall = (BLUE_NM / wavelength) ** config.pattern_exponent
+    return config.pattern * fall * _neighbours_alike(wavelength.shape, rng)
 
 
 def _neighbours_alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:

@@ -1,5 +1,6 @@
 """What PACE would deliver of a simulated lake: swaths at the true geometry, with errors and flags."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +27,18 @@ from spectm.spectral.indices import avw
 from spectm.spectral.optics import Water, band_reflectance
 from spectm.spectral.sensors import Sensor, named_sensor
 
-__all__ = ["LAKE", "WHOLE", "Lake", "SensorConfig", "State", "lake_overpasses", "observe", "write_granule"]
+__all__ = [
+    "LAKE",
+    "WHOLE",
+    "Lake",
+    "Look",
+    "SensorConfig",
+    "State",
+    "lake_overpasses",
+    "look",
+    "observe",
+    "write_granule",
+]
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -162,6 +174,49 @@ def write_granule(
     return path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Look:
+    """A pass as it truly is: where pixels lie, what can be seen, and the water there.
+
+    Parameters
+    ----------
+    swath : Swath
+    conditions : Conditions
+        How each pixel is seen.
+    line, pixel : ndarray of int, shape (n,)
+        Pixels whose water is seen, row by row.
+    Rrs : ndarray, shape (n, n_bands)
+        Without error, shore that lies in a pixel included, sr^-1.
+    contents : mapping of str to ndarray, shape (n,)
+        Mean over the water of each pixel: the fields of `Water`, and microcystin where the lake has any.
+    """
+
+    swath: Swath
+    conditions: Conditions
+    line: IntArray
+    pixel: IntArray
+    Rrs: FloatArray
+    contents: Mapping[str, FloatArray]
+
+
+def look(lake: Lake, overpass: Overpass, *, crop: Region | None = LAKE) -> Look:
+    """Truth of an overpass, before any error.
+
+    Raises
+    ------
+    SimulationError
+        If the overpass does not see the region.
+    """
+    swath = find_swath(overpass, crop)
+    state = lake.state(overpass.time)
+    parts = _parts(swath.latitude, swath.longitude, state)
+    conditions = _conditions(swath, parts, state, lake.wind_speed(overpass.time))
+    line, pixel = np.nonzero(~unseen(conditions))
+    contents = _contents(state, parts, line, pixel)
+    Rrs = _truth(state, contents, conditions.land[line, pixel], named_sensor("oci-aop-v3"))
+    return Look(swath=swath, conditions=conditions, line=line, pixel=pixel, Rrs=Rrs, contents=contents)
+
+
 def observe(
     lake: Lake,
     overpass: Overpass,
@@ -170,15 +225,15 @@ def observe(
     near_real_time: bool = False,
     crop: Region | None = LAKE,
     config: SensorConfig | None = None,
+    seen: Look | None = None,
 ) -> Granule:
-    """One granule, in memory; parameters as for `write_granule`."""
+    """One granule, in memory; parameters as for `write_granule`.
+
+    `seen` is what `look` gave for the same lake, overpass and crop: with it only the errors are left to do.
+    """
     config, sensor = config or SensorConfig(), named_sensor("oci-aop-v3")
-    swath = find_swath(overpass, crop)
-    state = lake.state(overpass.time)
-    parts = _parts(swath.latitude, swath.longitude, state)
-    conditions = _conditions(swath, parts, state, lake.wind_speed(overpass.time))
-    line, pixel = np.nonzero(~unseen(conditions))
-    truth = _truth(state, parts, conditions.land[line, pixel], line, pixel, sensor)
+    seen = look(lake, overpass, crop=crop) if seen is None else seen
+    swath, conditions, line, pixel, truth = seen.swath, seen.conditions, seen.line, seen.pixel, seen.Rrs
     pixels = _pixels(conditions, line, pixel, swath.km)
 
     def stream(purpose: int, *key: int) -> np.random.Generator:
@@ -283,20 +338,26 @@ def _cloud(swath: Swath, state: State) -> FloatArray:
     return state.cloud[index[0], index[1]].mean(axis=-1)
 
 
-def _truth(
-    state: State, parts: _Parts, land: FloatArray, line: IntArray, pixel: IntArray, sensor: Sensor
-) -> FloatArray:
-    """Rrs without error of seen pixels, sr^-1, shape (n, n_bands): their water, and shore that is in them."""
+def _contents(state: State, parts: _Parts, line: IntArray, pixel: IntArray) -> dict[str, FloatArray]:
+    """Mean over the water of seen pixels, shape (n,) each, of all that differs from place to place."""
     row, column, dry = (part[line, pixel] for part in (parts.row, parts.column, parts.land))
     water = state.water()
     weight = ~dry / np.maximum((~dry).sum(axis=-1, keepdims=True), 1)
+    known = {one.name: np.asarray(getattr(water, one.name)) for one in fields(water)}
+    known["microcystin"] = np.asarray(getattr(state, "microcystin", np.nan))
     means = {}
-    for name in (one.name for one in fields(water)):
-        values = np.asarray(getattr(water, name))
+    for name, values in known.items():
         if values.ndim:
             whole = np.broadcast_to(values, state.land.shape)[row, column]
             means[name] = (np.where(dry, 0.0, whole) * weight).sum(axis=-1)
-    Rrs = band_reflectance(replace(water, **means), sensor).reshape(line.size, sensor.n_bands)
+    return means
+
+
+def _truth(state: State, contents: Mapping[str, FloatArray], land: FloatArray, sensor: Sensor) -> FloatArray:
+    """Rrs without error of seen pixels, sr^-1, shape (n, n_bands): their water, and shore that is in them."""
+    water = state.water()
+    optical = {one.name: contents[one.name] for one in fields(water) if one.name in contents}
+    Rrs = band_reflectance(replace(water, **optical), sensor).reshape(land.size, sensor.n_bands)
     return Rrs + land[:, None] * (_leaves(sensor.wavelength) - Rrs)
 
 

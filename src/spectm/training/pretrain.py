@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spectm.config import from_mapping
+from spectm.data.origin import SIMULATED
 from spectm.data.patches import Patches, partners
 from spectm.errors import TrainingError
 from spectm.model.encoder import BandStatistics, SpectralEncoder
@@ -360,6 +361,7 @@ def pretrain(
     learner = _Learner(data, indices, validation, model, settings, seed)
     meta = model_meta(settings, statistics) | {"index_names": list(names), "seed": seed}
     meta["provenance"] = dict(provenance or {}) | {
+        SIMULATED: any(source.simulated for source in sources),
         "n_training": learner.n_rows,
         "n_validation": int(validation.sum()),
     }

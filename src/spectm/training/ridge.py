@@ -45,12 +45,15 @@ class GroupedRidge:
     coefficients_ : ndarray, shape (n_columns,)
         Of the standardised columns.
     intercept_, penalty_ : float
+    out_of_fold_ : ndarray, shape (n,)
+        Each training row as predicted from the groups that are not its own, with the chosen penalty.
     """
 
     scaler_: Standardiser = field(init=False)
     coefficients_: FloatArray = field(init=False)
     intercept_: float = field(init=False)
     penalty_: float = field(init=False)
+    out_of_fold_: FloatArray = field(init=False)
 
     def fit(self, columns: FloatArray, y: FloatArray, groups: npt.NDArray[Any]) -> Self:
         """Choose the penalty, then fit all rows.
@@ -65,7 +68,7 @@ class GroupedRidge:
             Sampling dates: choosing by single rows lets rows of one date vouch for each other. With a single
             group there is nothing to choose by, and the answer is the mean.
         """
-        self.penalty_ = _best_penalty(columns, y, groups)
+        self.penalty_, self.out_of_fold_ = _best_penalty(columns, y, groups)
         self.scaler_ = Standardiser().fit(columns)
         self.intercept_ = float(y.mean())
         self.coefficients_ = _path(self.scaler_.scaled(columns), y, np.array([self.penalty_]))[0]
@@ -76,16 +79,17 @@ class GroupedRidge:
         return self.scaler_.scaled(columns) @ self.coefficients_ + self.intercept_
 
 
-def _best_penalty(columns: FloatArray, y: FloatArray, groups: npt.NDArray[Any]) -> float:
+def _best_penalty(columns: FloatArray, y: FloatArray, groups: npt.NDArray[Any]) -> tuple[float, FloatArray]:
+    """The penalty, and the predictions of each row that it gives from the other folds."""
     if np.unique(groups).size < 2:
-        return float("inf")
-    error = np.zeros(PENALTIES.size)
+        return float("inf"), np.full(y.size, y.mean())
+    guess = np.empty((y.size, PENALTIES.size))
     for train, test in group_folds(groups, N_INNER_FOLDS):
         scaler = Standardiser().fit(columns[train])
         path = _path(scaler.scaled(columns[train]), y[train], PENALTIES)  # (penalty, column)
-        guess = scaler.scaled(columns[test]) @ path.T + y[train].mean()  # (row, penalty)
-        error += ((guess - y[test, None]) ** 2).sum(axis=0)
-    return float(PENALTIES[error.argmin()])
+        guess[test] = scaler.scaled(columns[test]) @ path.T + y[train].mean()
+    best = int(((guess - y[:, None]) ** 2).sum(axis=0).argmin())
+    return float(PENALTIES[best]), guess[:, best]
 
 
 def _path(x: FloatArray, y: FloatArray, penalties: FloatArray) -> FloatArray:

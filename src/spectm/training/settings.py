@@ -7,7 +7,7 @@ from spectm.model.encoder import EncoderConfig
 from spectm.model.masking import MaskingConfig
 from spectm.model.preprocess import PreprocessConfig
 from spectm.model.spectm import ObjectiveConfig
-from spectm.spectral.windows import Window, WindowSet, named_windows
+from spectm.spectral.windows import WindowSet, named_windows
 from spectm.training.loop import LoopConfig
 
 __all__ = ["FinetuneConfig", "PretrainConfig", "Settings", "WindowsConfig"]
@@ -31,16 +31,15 @@ class WindowsConfig:
         """
         if not self.ranges:
             return named_windows(self.set, half_width_nm=self.half_width_nm)
-        windows = tuple(_window(text) for text in self.ranges)
-        return WindowSet(name="own", windows=windows, half_width_nm=self.half_width_nm, source="settings")
+        return WindowSet.from_limits("own", map(_limits, self.ranges), half_width_nm=self.half_width_nm)
 
 
-def _window(text: str) -> Window:
+def _limits(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split("-"))
     except ValueError as error:
         raise ConfigError(f"a window is a range in nm such as '615-640'; found {text!r}") from error
-    return Window(name=text, low_nm=low, high_nm=high, source="settings")
+    return low, high
 
 
 def _check_share(name: str, share: float) -> None:

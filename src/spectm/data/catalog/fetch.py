@@ -14,7 +14,7 @@ from spectm.data.catalog.records import Found
 from spectm.data.catalog.transfer import Transfer, bytes_at_hand, partial_path
 from spectm.errors import FetchError, SpectmError
 
-__all__ = ["FetchReport", "fetch", "missing", "missing_bytes", "tidy"]
+__all__ = ["FetchReport", "check_workers", "fetch", "missing", "missing_bytes", "tidy"]
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -63,6 +63,18 @@ def missing(found: Iterable[Found], folder: Path, *, verify: bool = False) -> li
 def missing_bytes(found: Iterable[Found], folder: Path) -> int:
     """Bytes still to come, those of partial files taken off; about, where the catalogue rounds."""
     return sum(max(0, file.about_bytes - bytes_at_hand(partial_path(folder, file))) for file in found)
+
+
+def check_workers(workers: int) -> None:
+    """Refuse fewer than one file at a time.
+
+    Raises
+    ------
+    FetchError
+        If `workers` is below 1.
+    """
+    if workers < 1:
+        raise FetchError(f"wanted at least one worker, found {workers}. Try 4.")
 
 
 def tidy(at_hand: Iterable[Found], folder: Path) -> list[str]:
@@ -128,8 +140,7 @@ def fetch(
     KeyboardInterrupt
         With what to do; files under way stay resumable.
     """
-    if workers < 1:
-        raise FetchError(f"wanted at least one worker, found {workers}. Try 4.")
+    check_workers(workers)
     manifest = read_manifest(folder)
     wanted = [file for file in found if not manifest.holds(file, verify=verify)]
     report = FetchReport(at_hand=[file.name for file in found if file not in wanted])

@@ -1,0 +1,161 @@
+"""A trained model on files that it may never have seen: its scores, with climatology and persistence."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+import spectm
+from spectm.data.labels import Labels
+from spectm.data.matchups import TASKS
+from spectm.data.patches import Patches
+from spectm.errors import PatchError
+from spectm.evaluation.blends import targets_of
+from spectm.evaluation.results import write_table
+from spectm.evaluation.scores import Prediction, score_columns
+from spectm.evaluation.task import Task, build_task
+from spectm.files import replacing
+from spectm.training.forecaster import Forecaster
+
+__all__ = ["score_model"]
+
+FloatArray = npt.NDArray[np.floating[Any]]
+SUBSETS = ("unseen", "seen", "all")
+
+
+def score_model(
+    model: Forecaster,
+    name: str,
+    patches: Patches,
+    labels: Labels,
+    out: Path,
+    *,
+    tasks: Sequence[str] = TASKS,
+    provenance: dict[str, Any] | None = None,
+) -> tuple[pd.DataFrame, list[Path]]:
+    """Score a trained model beside climatology and persistence, apart for rows that it learned from.
+
+    Parameters
+    ----------
+    model : Forecaster
+        A released one, or one's own.
+    name : str
+        What tables call it.
+    patches, labels
+        Files of the same layout as those it was trained on. No earlier years are needed: the model has its
+        climatology.
+    out : Path
+        Folder; gets ``scores.csv``, ``predictions.csv`` and ``run.json``.
+    tasks : sequence of str
+        Which of `TASKS`. One without a single pair is named in ``run.json`` and has no score.
+    provenance : dict, optional
+        Of the input files.
+
+    Returns
+    -------
+    tuple
+        The table of scores, and what was written.
+
+    Raises
+    ------
+    CheckpointError
+        If the patches have other bands.
+    PatchError
+        If no task has a row.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    scores, predictions, empty = [], [], []
+    for task_name in dict.fromkeys(tasks):
+        task = build_task(task_name, patches, labels, climatology=model.record.climatology)
+        if len(task.rows) == 0:
+            empty.append(task_name)
+            continue
+        table = _predicted(model, name, patches, task)
+        predictions.append(table)
+        scores += _scored(table, task, name)
+    if not scores:
+        raise PatchError(
+            f"wanted laboratory samples around the overpasses of {patches.source}, or five to eleven days "
+            f"after them, at the same stations; found none for {', '.join(empty)}. Are they of the same days?"
+        )
+    tables = {
+        "scores.csv": pd.DataFrame(scores),
+        "predictions.csv": pd.concat(predictions, ignore_index=True),
+    }
+    for file, content in tables.items():
+        write_table(content, out / file)
+    record = {
+        "format": "spectm-model-scores",
+        "format_version": 1,
+        "spectm_version": spectm.__version__,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": name,
+        "simulated": patches.simulated,
+        "tasks_without_rows": empty,
+        **(provenance or {}),
+    }
+    with replacing(out / "run.json") as unfinished:
+        unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return tables["scores.csv"], [out / file for file in (*tables, "run.json")]
+
+
+def _predicted(model: Forecaster, name: str, patches: Patches, task: Task) -> pd.DataFrame:
+    """One line for each row of a task: what was found, what the model and the references say."""
+    mean, spread = model.predict(patches, targets_of(task))
+    times = task.rows["sample_time"].to_numpy(dtype="datetime64[ns]")
+    stamps = {
+        column: np.char.add(np.datetime_as_string(task.rows[column].to_numpy(dtype="datetime64[s]")), "Z")
+        for column in ("sample_time", "overpass_time")
+    }
+    return pd.DataFrame(
+        {
+            "task": task.name,
+            "model": name,
+            "station": task.rows["station"],
+            **stamps,
+            "observed": 10**task.y,
+            "below_detection": task.below,
+            "predicted": 10**mean,
+            "spread_log10": spread,
+            "climatology": 10**task.climatology,
+            "persistence": 10**task.persistence,
+            "learned_from": model.knows(task.rows["station"].to_numpy(dtype=np.str_), times),
+        }
+    )
+
+
+def _scored(table: pd.DataFrame, task: Task, name: str) -> list[dict[str, Any]]:
+    """Scores of model, climatology and persistence, on rows not learned from, learned from, and all."""
+    learned, lines = table["learned_from"].to_numpy(dtype=np.bool_), []
+    for subset, chosen in zip(SUBSETS, (~learned, learned, np.ones_like(learned)), strict=True):
+        rows = np.flatnonzero(chosen)
+        if rows.size == 0:
+            continue
+        observed = task.observations(rows)
+        usual, last = task.climatology[rows], task.persistence[rows]
+        # The spread of the references is that of these very rows, which flatters them.
+        references = {
+            "climatology": Prediction(usual, np.full(rows.size, _spread(task.y[rows], usual))),
+            "persistence": Prediction(last, np.full(rows.size, _spread(task.y[rows], last))),
+        }
+        own = Prediction(
+            np.log10(table["predicted"].to_numpy()[rows]), table["spread_log10"].to_numpy()[rows]
+        )
+        for who, prediction in {name: own, **references}.items():
+            line = {
+                "task": task.name,
+                "rows": subset,
+                "model": who,
+                "n_dates": np.unique(observed.dates).size,
+            }
+            lines.append(line | score_columns(observed, prediction, **references))
+    return lines
+
+
+def _spread(observed: FloatArray, predicted: FloatArray) -> float:
+    return max(float(np.std(observed - predicted)), 1e-3)

@@ -1,0 +1,280 @@
+"""What was found of real against simulated, as sentences, tables, a page and Markdown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+
+from spectm.evaluation.figures import Picture
+from spectm.evaluation.realism_classifier import Separation
+from spectm.evaluation.realism_spectra import PERCENTILES
+from spectm.evaluation.report import typeset
+from spectm.evaluation.report_tables import Table, markdown
+
+__all__ = ["AIM_ANGLE", "AIM_AUC", "Findings", "realism_markdown", "realism_page"]
+
+AIM_ANGLE, AIM_AUC = 1.5, 0.8
+MONTH_NAMES = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+)
+COMMAND = (
+    "spectm realism --patches pace_station_patches.nc --pixels pace_pixels.nc --labels glerl "
+    "--out DIR --results docs/realism.md"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """Tables of one comparison; `facts` says what was compared."""
+
+    angles: pd.DataFrame
+    levels: pd.DataFrame
+    quartiles: pd.DataFrame
+    quartiles_error_free: pd.DataFrame
+    separations: list[Separation]
+    differences: pd.DataFrame
+    truth: pd.DataFrame
+    record: pd.DataFrame
+    facts: Mapping[str, Any]
+
+    def inside(self) -> tuple[int, int]:
+        """Simulated quartiles that lie within the real interquartile range, and all."""
+        columns = [f"inside_{level}" for level in (25, 50, 75)]
+        inside = self.quartiles[columns].to_numpy(dtype=bool)
+        return int(inside.sum()), int(inside.size)
+
+    def summary(self) -> dict[str, Any]:
+        """Numbers for a machine to read; NaN is null."""
+        inside, of = self.inside()
+        return {
+            **self.facts,
+            "angles": _records(self.angles),
+            "quartiles_inside": inside,
+            "quartiles": of,
+            "auc": {one.form: one.auc for one in self.separations},
+            "truth": _records(self.truth),
+        }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            str(key): None if isinstance(value, float) and not np.isfinite(value) else value
+            for key, value in row.items()
+        }
+        for row in table.to_dict("records")
+    ]
+
+
+def sentences(findings: Findings) -> list[str]:
+    """What came out, in short: whether each aim is met."""
+    angles = findings.angles.set_index("nearest")
+    ours = angles.loc["simulated"]
+    inside, of = findings.inside()
+    aucs = ", ".join(f"{one.form} {one.auc:.2f}" for one in findings.separations)
+    met_angle = max(ours["median_ratio"], ours["p90_ratio"]) <= AIM_ANGLE
+    met = [one.auc < AIM_AUC for one in findings.separations]
+    verdict = "met" if all(met) else "partly met" if any(met) else "not met"
+    return [
+        "Angle from a real spectrum to the nearest simulated one: "
+        f"median {ours['median']:.4f}, 90th percentile {ours['p90']:.4f} rad, {ours['median_ratio']:.2f} and "
+        f"{ours['p90_ratio']:.2f} times those to the nearest real one of another date. "
+        f"Aim: at most {AIM_ANGLE:g} times; {'met' if met_angle else 'not met'}.",
+        f"Quartiles of indices and of the slope: {inside} of {of} simulated ones lie within the real "
+        f"interquartile range. Aim: all; {'met' if inside == of else 'not met'}.",
+        f"Area under the curve of a classifier that tells simulated from real: {aucs}. "
+        f"Aim: below {AIM_AUC:g}; {verdict}.",
+        *_truth_sentences(findings.truth),
+    ]
+
+
+def _truth_sentences(truth: pd.DataFrame) -> list[str]:
+    said = []
+    for quantity, rows in truth.groupby("quantity", sort=False):
+        learned = rows[rows["model"] != "index"]
+        index = rows[rows["model"] == "index"].iloc[0]
+        each = "; ".join(
+            f"{row['model']} R2 {row['r2_simulated']:.2f} on simulated weeks, rank correlation "
+            f"{row['rho']:.2f} on real samples"
+            for row in learned.to_dict("records")
+        )
+        alone = f"the cyanobacteria index alone has {index['rho']:.2f}"
+        said.append(f"Learned from simulated {quantity}: {each}; {alone}.")
+    return said
+
+
+def tables(findings: Findings) -> dict[str, list[Table]]:
+    """All tables as text, by section."""
+    return {
+        "shape": [
+            _angles(findings.angles),
+            _levels(findings.levels),
+            _quartiles(findings.quartiles, "with error"),
+            _quartiles(findings.quartiles_error_free, "without error"),
+        ],
+        "classifier": [_classifier(findings.separations), _bands(findings.differences)],
+        "truth": [_truth(findings.truth)],
+        "record": [_record(findings.record)],
+    }
+
+
+def _angles(angles: pd.DataFrame) -> Table:
+    rows = [
+        (
+            row["nearest"],
+            f"{row['median']:.4f}",
+            f"{row['p90']:.4f}",
+            f"{row['median_ratio']:.2f}",
+            f"{row['p90_ratio']:.2f}",
+        )
+        for row in angles.to_dict("records")
+    ]
+    columns = ("Nearest spectrum", "Median, rad", "90 %, rad", "Ratio of medians", "Ratio of 90 %")
+    return Table("Spectral angle from each real spectrum to the nearest, 400-719 nm", columns, rows)
+
+
+def _levels(levels: pd.DataFrame) -> Table:
+    rows = []
+    for row in levels.to_dict("records"):
+        cells = [f"{row['wavelength']:.0f}"]
+        cells += [f"{100 * row[f'{name}_negative']:.0f} %" for name in ("real", "simulated")]
+        for name in ("real", "simulated"):
+            cells.append(", ".join(f"{1e3 * row[f'{name}_{level}']:.1f}" for level in PERCENTILES))
+        rows.append(tuple(cells))
+    columns = ("nm", "Negative, real", "Negative, simulated", "5, 25, 50, 75, 95 %, real", "Simulated")
+    return Table("Levels of single bands, in 10^-3 sr^-1", columns, rows)
+
+
+def _quartiles(table: pd.DataFrame, which: str) -> Table:
+    rows = []
+    for row in table.to_dict("records"):
+        inside = [bool(row[f"inside_{level}"]) for level in (25, 50, 75)]
+        texts = [
+            ", ".join(f"{row[f'{name}_{level}']:.3g}" for level in (25, 50, 75))
+            for name in ("real", "simulated")
+        ]
+        rows.append((str(row["quantity"]), *texts, *("yes" if one else "no" for one in inside)))
+    columns = (
+        "Quantity",
+        "Real quartiles",
+        "Simulated quartiles",
+        "25 % inside",
+        "50 % inside",
+        "75 % inside",
+    )
+    return Table(f"Quartiles, simulated spectra {which}: within the real interquartile range", columns, rows)
+
+
+def _classifier(separations: list[Separation]) -> Table:
+    rows = []
+    for one in separations:
+        order = np.argsort(one.importance)[::-1][:4]
+        reasons = ", ".join(f"{one.centre_nm[k]:.0f} nm ({one.importance[k]:.2f})" for k in order)
+        rows.append((one.form, f"{one.auc:.3f}", reasons))
+    columns = ("Spectra", "Area under the curve", "Bands that matter most (area lost when shuffled)")
+    return Table("A classifier, tested on dates that it never saw", columns, rows)
+
+
+def _bands(differences: pd.DataFrame) -> Table:
+    rows = []
+    for nm in (412, 443, 490, 510, 555, 575, 620, 650, 665, 681, 709, 719):
+        row = differences.iloc[int((differences["wavelength"] - nm).abs().argmin())]
+        cells = [f"{row['wavelength']:.0f}"]
+        for name, digits in (("mean", 2), ("spread", 2), ("texture", 4), ("neighbours", 2)):
+            cells += [f"{row[f'{one}_{name}']:.{digits}f}" for one in ("real", "simulated")]
+        rows.append(tuple("n/a" if cell == "nan" else cell for cell in cells))
+    heads = ("Level", "Spread", "Texture", "Neighbours alike")
+    columns = ("nm", *(f"{head}, {one}" for head in heads for one in ("real", "simulated")))
+    return Table(
+        "Shapes by band: median, spread, what smoothing takes away, correlation with the next band",
+        columns,
+        rows,
+    )
+
+
+def _truth(truth: pd.DataFrame) -> Table:
+    rows = [
+        (
+            f"{row['quantity']}, {row['model']}",
+            f"{row['r2_simulated']:.2f}" if np.isfinite(row["r2_simulated"]) else "n/a",
+            f"{row['rho']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            f"{row['n_rows']}",
+        )
+        for row in truth.to_dict("records")
+    ]
+    columns = ("Quantity and model", "R2, simulated weeks", "Spearman, real rows", "Rows")
+    return Table(
+        "Learned from simulated spectra alone, then tested on the current task's real rows", columns, rows
+    )
+
+
+def _record(record: pd.DataFrame) -> Table:
+    rows = []
+    for row in record.to_dict("records"):
+        texts = [
+            f"{row[f'{name}_50']:.3g} ({row[f'{name}_25']:.3g}-{row[f'{name}_75']:.3g})"
+            for name in ("real", "simulated")
+        ]
+        below = [f"{100 * row[f'{name}_below']:.0f} %" for name in ("real", "simulated")]
+        label = f"{MONTH_NAMES[row['month'] - 1]}, {row['quantity']}"
+        rows.append((label, *texts, *below))
+    columns = ("Month and quantity", "Real", "Simulated", "Real below detection", "Simulated below detection")
+    return Table("Laboratory record: median (quartiles); ug/L, turbidity NTU", columns, rows)
+
+
+def facts_line(findings: Findings) -> str:
+    """What was compared."""
+    facts = findings.facts
+    settings = facts["settings"]
+    return (
+        f"{facts['n_real']:,} real PACE spectra of {facts['n_days']} days, April to October, against "
+        f"{facts['n_simulated']:,} simulated ones: station pixels of {settings['lakes']} simulated lakes "
+        "on the same days, drawn so that months have the same shares. Seeds from "
+        f"{settings['seed']} on. No real spectrum and no real residual is in the simulator."
+    )
+
+
+def realism_page(findings: Findings, pictures: Mapping[str, list[Picture]]) -> str:
+    """One HTML page that holds everything in itself."""
+    source = resources.files("spectm.evaluation").joinpath("templates/realism.html.j2")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["typeset"] = typeset
+    return environment.from_string(source.read_text(encoding="utf-8")).render(
+        facts=facts_line(findings),
+        sentences=sentences(findings),
+        tables=tables(findings),
+        pictures=pictures,
+        command=COMMAND,
+        version=findings.facts["spectm_version"],
+    )
+
+
+def realism_markdown(findings: Findings) -> str:
+    """The tables as a documentation page."""
+    lines = ["# Real against simulated", "", f"Written by `{COMMAND}`.", "", facts_line(findings), ""]
+    lines += [f"- {sentence}" for sentence in sentences(findings)]
+    titles = {
+        "shape": "Shapes",
+        "classifier": "A classifier",
+        "truth": "The truth is used",
+        "record": "The record",
+    }
+    for name, found in tables(findings).items():
+        lines += ["", f"## {titles[name]}", ""]
+        lines += [markdown(table) for table in found]
+    return "\n".join(lines).rstrip() + "\n"
