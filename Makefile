@@ -43,11 +43,11 @@ demo-simulated: setup
 
 demo-real: data-present setup
 	$(BIN)/spectm pretrain --patches $(PATCHES) --patches $(DATA)/pace_pixels.nc --out runs/demo-real/pretrained
-	$(BIN)/spectm finetune --pretrained runs/demo-real/pretrained --patches $(PATCHES) --labels $(DATA)/glerl --out runs/demo-real/current
-	$(BIN)/spectm predict --model runs/demo-real/current --patches $(PATCHES) --out runs/demo-real/estimates.csv
-	$(EVALUATE) --out runs/demo-real/evaluation --quick --models mean,climatology,persistence,ridge,pls,svr,spectm,spectm-probe
+	$(BIN)/spectm finetune --pretrained runs/demo-real/pretrained --patches $(PATCHES) --labels $(DATA)/glerl --out runs/demo-real/model
+	$(BIN)/spectm predict --model runs/demo-real/model --patches $(PATCHES) --out runs/demo-real/estimates.csv
+	$(EVALUATE) --out runs/demo-real/evaluation --quick --models mean,climatology,persistence,ridge,pls,blend-plain,spectm,spectm-blend
 	@echo
-	@echo "Read runs/demo-real/evaluation/report.html. Also written: runs/demo-real/pretrained and runs/demo-real/current (models),"
+	@echo "Read runs/demo-real/evaluation/report.html. Also written: runs/demo-real/pretrained and runs/demo-real/model (models),"
 	@echo "runs/demo-real/estimates.csv (an estimate for every patch; those of labelled dates were learned from)."
 
 test: setup

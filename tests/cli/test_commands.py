@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import spectm
 from spectm.cli import options
 from spectm.cli.main import main
 from spectm.data.patches import Patches, write_patches
 from spectm.spectral.sensors import resample
 from spectm.training.checkpoint import read_checkpoint
 from spectm.training.finetune import RegressionData, load_regressor
+from spectm.training.forecaster import usual_at
 from tests.conftest import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -82,7 +84,15 @@ def regressor(study: Study, tiny: Path, pretrained: Path) -> Path:
     out = pretrained.parent / "current"
     loop = ("--set", "finetuning.loop.steps=3")
     data = ("--patches", study.patches_file, "--labels", study.labels_file)
-    call("finetune", "--pretrained", pretrained, *data, "--out", out, *loop, *CPU)
+    call("finetune", "--pretrained", pretrained, *data, "--out", out, "--head", "network", *loop, *CPU)
+    return out
+
+
+@pytest.fixture(scope="session")
+def blend(study: Study, pretrained: Path) -> Path:
+    out = pretrained.parent / "blend"
+    data = ("--patches", study.patches_file, "--labels", study.labels_file)
+    call("finetune", "--pretrained", pretrained, "--pretrained", pretrained, *data, "--out", out)
     return out
 
 
@@ -176,6 +186,58 @@ def test_predict_does_not_extrapolate_to_the_models_bands(
     assert not (tmp_path / "x.csv").exists()
 
 
+def test_a_blend_answers_for_now_and_for_later(blend: Path, study: Study, tmp_path: Path, capsys) -> None:
+    meta = read_checkpoint(blend, kind="forecaster").meta
+    assert len(meta["provenance"]["pretrained"]) == len(meta["blends"]) == 2
+    assert meta["provenance"]["n_rows"] == len(meta["samples"]) == 32
+    assert meta["settings"]["encoder"]["width"] == 16
+    out = tmp_path / "estimates.csv"
+    call("predict", "--model", blend, "--patches", study.patches_file, "--out", out)
+    assert "63 of 64 patches estimated" in capsys.readouterr().out
+    table = pd.read_csv(out)
+    columns = ["microcystin_ug_per_l", "spread_log10", "ahead_ug_per_l", "ahead_spread_log10"]
+    assert list(table.columns) == [
+        *("station", "overpass_time", "latitude", "longitude"),
+        *columns,
+        "note",
+    ]
+    assert table[columns].notna().all(axis=1).sum() == 63
+    assert table.loc[5, columns].isna().all()
+    seen = table.drop(index=5)
+    assert (seen["ahead_spread_log10"] > 0).all()
+    # the ceiling of what the forecast may depart from the climatology is what is left of today's departure
+    model = spectm.load(blend)
+    usual, later = (
+        usual_at(
+            model.record.climatology,
+            study.patches.time + days * np.timedelta64(24, "h"),
+            study.patches.station,
+        )
+        for days in (0, 8)
+    )
+    now, ahead = np.log10(table["microcystin_ug_per_l"]), np.log10(table["ahead_ug_per_l"])
+    left = np.exp(-8 / model.record.memory.days)
+    np.testing.assert_allclose((ahead - later)[seen.index], left * (now - usual)[seen.index], atol=1e-4)
+
+
+def test_patches_without_a_name_are_places_of_their_own(blend: Path, study: Study, tmp_path: Path) -> None:
+    out = tmp_path / "pixels.csv"
+    call("predict", "--model", blend, "--patches", study.pixels_file, "--out", out)
+    alone = study.unlabelled[0].select(slice(0, 1))
+    write_patches(alone, tmp_path / "one.nc")
+    call("predict", "--model", blend, "--patches", tmp_path / "one.nc", "--out", tmp_path / "one.csv")
+    many, one = (pd.read_csv(path)["microcystin_ug_per_l"][0] for path in (out, tmp_path / "one.csv"))
+    assert one == pytest.approx(many, rel=1e-4)
+
+
+def test_options_of_the_other_head(pretrained: Path, study: Study, tmp_path: Path, fails) -> None:
+    words = ("finetune", "--pretrained", pretrained, "--patches", study.patches_file)
+    words += ("--labels", study.labels_file, "--out", tmp_path / "x")
+    assert "--task is an option of --head network" in fails(*words, "--task", "ahead")
+    assert "give --pretrained once" in fails(*words, "--pretrained", pretrained, "--head", "network")
+    assert not (tmp_path / "x").exists()
+
+
 def test_finetune_refuses_settings_of_the_pretrained_model(
     pretrained: Path, study: Study, tmp_path, fails
 ) -> None:
@@ -188,6 +250,7 @@ def test_predict_wants_no_context(pretrained: Path, study: Study, tmp_path: Path
     data = ("--patches", study.patches_file, "--labels", study.labels_file)
     out = tmp_path / "seasonal"
     few = ("--set", "finetuning.loop.steps=1", "--context", "season", "--task", "ahead", "--seed", "3")
+    few += ("--head", "network")
     call("finetune", "--pretrained", pretrained, *data, "--out", out, *few, *CPU)
     meta = read_checkpoint(out, kind="regressor").meta
     assert (meta["seed"], meta["n_context"], meta["provenance"]["task"]) == (3, 2 + 4 + 1, "ahead")
@@ -245,7 +308,7 @@ def test_missing_labels_are_named(study: Study, pretrained: Path, tmp_path: Path
 
 def test_checkpoints_of_the_other_kind(study: Study, pretrained: Path, regressor, tmp_path, fails) -> None:
     data = ("--patches", study.patches_file, "--out", tmp_path / "out")
-    assert "wanted 'regressor'" in fails("predict", "--model", pretrained, *data)
+    assert "wanted 'forecaster' or 'regressor'" in fails("predict", "--model", pretrained, *data)
     labels = ("--labels", study.labels_file)
     assert "wanted 'pretrained'" in fails("finetune", "--pretrained", regressor, *labels, *data)
 

@@ -88,7 +88,7 @@ def test_the_whole_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     small = ("--first", "07-20", "--last", "08-28", "--every", "4", "--steps", "5")
     assert main(["demo", "--out", str(out), *small]) == 0
     said = capfd.readouterr().out
-    assert said.count("\n$ spectm ") == 11
+    assert said.count("\n$ spectm ") == 10
     written = said.partition("Done in")[2]
     for name in re.findall(r"^  (\S[\w./, ]*?)  ", written, flags=re.MULTILINE):
         for one in name.split(", "):

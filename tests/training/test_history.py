@@ -15,7 +15,7 @@ def known(*of: tuple[str, float, float]) -> Departures:
     """Of (station, days before now, departure)."""
     return Departures(
         value=np.array([value for _, _, value in of]),
-        station=np.array([station for station, _, _ in of]),
+        place=np.array([station for station, _, _ in of]),
         time=np.array([NOW - np.timedelta64(round(days * 24), "h") for _, days, _ in of]),
     )
 

@@ -14,7 +14,7 @@ __all__ = ["add_arguments", "run"]
 SEASON = SeasonConfig(first="05-15", last="09-05", every=3, record_years=4, cloudiness=0.3)
 # Cells a little larger than pixels: few passes of pixels of 1.2 km would leave holes in a finer grid.
 CELLS = ("--region", "lake-erie-west", "--resolution", "0.02")
-MODELS = "mean,climatology,persistence,ridge,svr,spectm,spectm-probe"
+MODELS = "mean,climatology,persistence,ridge,blend-plain,spectm,spectm-blend"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,8 +90,7 @@ def _until_evaluation(args: argparse.Namespace) -> list[list[str]]:
         ["matchups", "--granules", granules, "--labels", laboratory, "--min-valid", "1",
          "--out", str(out / "matchups.csv"), "--write-patches", stations],
         ["pretrain", "--patches", patches, "--out", pretrained, *steps],
-        ["finetune", "--pretrained", pretrained, *labelled, "--out", str(out / "current")],
-        ["finetune", "--pretrained", pretrained, *labelled, "--task", "ahead", "--out", str(out / "ahead")],
+        ["finetune", "--pretrained", pretrained, *labelled, "--out", str(out / "model")],
         ["evaluate", *labelled, "--unlabelled", patches, "--out", str(out / "evaluation"), "--quick",
          "--models", MODELS, *steps],
     ]
@@ -105,7 +104,7 @@ def _map(out: Path, day: str) -> list[list[str]]:
     return [
         ["compose", granules, *CELLS, "--out", last, "--start", day, "--end", day],
         ["patches", last, "--out", str(out / "last.nc"), "--size", "1"],
-        ["predict", "--model", str(out / "current"), "--patches", str(out / "last.nc"),
+        ["predict", "--model", str(out / "model"), "--patches", str(out / "last.nc"),
          "--out", str(out / "map.csv")],
     ]
     # fmt: on
@@ -127,7 +126,7 @@ def _written(out: Path, *, minutes: float) -> str:
         "lake": "satellite files and laboratory tables of the simulated lake",
         "cube.zarr, patches.nc": "composites of eight days, and windows cut from them",
         "stations.nc, matchups.csv": "what was seen at the stations, and which sample belongs to it",
-        "pretrained, current, ahead": "models: pretrained; fine-tuned for now; for eight days ahead",
+        "pretrained, model": "pretrained on spectra alone; then with the laboratory, for now and days ahead",
         "map.csv, map.png": "estimates of the last period, and their map beside the truth",
     }
     lines = [f"  {name:<26}  {what}" for name, what in made.items()]

@@ -1,8 +1,9 @@
-"""`spectm finetune`: a pretrained model, patches and a laboratory record in; a regressor out."""
+"""`spectm finetune`: a pretrained model, patches and a laboratory record in; a model of microcystin out."""
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,84 +15,170 @@ from spectm.cli.options import (
     read_sources,
     settings_from,
 )
-from spectm.data.context import CONTEXTS
-from spectm.data.labels import read_labels
+from spectm.data.context import CONTEXTS, Context
+from spectm.data.labels import Labels, read_labels
 from spectm.data.matchups import TASKS
 from spectm.data.origin import SIMULATED, is_simulated
+from spectm.data.patches import Patches
 from spectm.errors import ConfigError, TrainingError
-from spectm.evaluation.task import build_task
+from spectm.evaluation.protocol import earlier_years
+from spectm.evaluation.task import Task, build_task
 from spectm.training.checkpoint import check_bands, read_checkpoint
 from spectm.training.finetune import RegressionData, finetune
+from spectm.training.forecaster import train_forecaster
 from spectm.training.pretrain import load_pretrained, model_parts
 from spectm.training.settings import Settings
 
 __all__ = ["add_arguments", "run"]
 
 
+HEADS = ("blend", "network")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = (
-        "Pair patches with laboratory samples and train a censored regressor of microcystin on a pretrained "
-        "model."
+        "Pair patches with laboratory samples and train a model of microcystin. The default head is a blend "
+        "of ridge regressions on embedding, reflectance and indices, with the climatology as prior and "
+        "without; it answers for now and for days ahead, and carries its climatology with it. The other "
+        "trains the whole network on a censored likelihood."
     )
     parser.epilog = (
-        "example:\n"
+        "examples:\n"
         "  spectm finetune --pretrained runs/pretrained --patches pace_station_patches.nc --labels glerl/ "
-        "--out runs/current"
+        "--out runs/erie\n"
+        "  spectm finetune --pretrained runs/pretrained --patches patches.nc --labels glerl/ --head network "
+        "--task ahead --out runs/ahead"
     )
-    parser.add_argument("--pretrained", type=Path, required=True, metavar="DIR", help="of spectm pretrain")
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="DIR",
+        help="of spectm pretrain; may be repeated, for an ensemble of blends",
+    )
     parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="station patches, netCDF")
     parser.add_argument("--labels", type=Path, required=True, metavar="PATH", help="CSV file or folder")
-    parser.add_argument(
-        "--task", choices=TASKS, default="current", help="now, or 8 days ahead (default: current)"
-    )
+    parser.add_argument("--head", choices=HEADS, default=HEADS[0], help="default: %(default)s")
+    parser.add_argument("--task", choices=TASKS, help="of the network: now (default), or 8 days ahead")
     parser.add_argument(
         "--context",
         choices=CONTEXTS,
-        default="none",
-        help="what is given beside the spectrum (default: none)",
+        help="of the network: what is given beside the spectrum (default: none)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint folder")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    parser.add_argument("--resume", action="store_true", help="continue a broken run in --out")
+    parser.add_argument("--seed", type=int, metavar="N", help="of the network (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="continue a network's broken run in --out")
     add_settings(parser)
     add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say what was made."""
-    checkpoint = read_checkpoint(args.pretrained, kind="pretrained")
-    settings = _settings(args, model_parts(checkpoint)[0])
-    (patches,), provenance = read_sources([args.patches])
-    check_bands(checkpoint, patches.wavelength)
+    if args.head == "blend":
+        return _blend(args)
+    if len(args.pretrained) > 1:
+        raise ConfigError("--head network starts from one pretrained model; give --pretrained once")
+    return _network(args, args.pretrained[0], args.task or TASKS[0], args.context or "none")
+
+
+def _blend(args: argparse.Namespace) -> int:
+    """One model for now and for days ahead."""
+    given = [
+        name for name in ("task", "context", "seed", "resume") if getattr(args, name) not in (None, False)
+    ]
+    if given:
+        raise ConfigError(
+            f"--{given[0]} is an option of --head network; a blend has nothing to choose: it answers for now "
+            "and for days ahead, knows the season, and draws nothing"
+        )
+    checkpoints = [read_checkpoint(folder, kind="pretrained") for folder in args.pretrained]
+    settings = [
+        _settings(args, folder, model_parts(c)[0])
+        for folder, c in zip(args.pretrained, checkpoints, strict=True)
+    ]
+    parts = [(one.windows, one.masking, one.preprocess, one.encoder) for one in settings]
+    if any(part != parts[0] for part in parts):
+        raise ConfigError("an ensemble wants models pretrained with the same settings; these differ")
+    (patches,), files = read_sources([args.patches])
+    for checkpoint in checkpoints:
+        check_bands(checkpoint, patches.wavelength)
     labels = read_labels(args.labels)
-    task = build_task(args.task, patches, labels)
+    task = _rows(args, TASKS[0], patches, labels)
+    print(f"{len(task.rows)} rows, {int(task.below.sum())} below detection; {labels.summary()}")
+    keep_settings(settings[0], args.out)
+    simulated = patches.simulated or any(is_simulated(c.meta["provenance"]) for c in checkpoints)
+    model = train_forecaster(
+        [load_pretrained(folder) for folder in args.pretrained],
+        settings[0],
+        patches,
+        task.rows,
+        task.y,
+        earlier_years(patches, labels),
+        {
+            "files": files,
+            "labels": args.labels.name,
+            "pretrained": [checkpoint.meta["files"]["weights"] for checkpoint in checkpoints],
+            SIMULATED: simulated,
+            **_target(task),
+        },
+    )
+    model.save(args.out)
+    print(f"wrote {args.out}")
+    return 0
+
+
+def _rows(args: argparse.Namespace, name: str, patches: Patches, labels: Labels) -> Task:
+    """The task, which has rows."""
+    task = build_task(name, patches, labels)
     if len(task.rows) == 0:
         raise TrainingError(
             f"no laboratory sample of {args.labels} pairs with a patch of {args.patches}; "
             "are they of the same year?"
         )
+    return task
+
+
+def _target(task: Task) -> dict[str, Any]:
+    """What was learned, for the record."""
+    return {
+        "target": "particulate microcystin, ug L-1, log10",
+        "detection_limit": 0.1,
+        "n_rows": len(task.rows),
+        "n_below_detection": int(np.sum(task.below)),
+    }
+
+
+def _network(args: argparse.Namespace, pretrained: Path, task_name: str, context: Context) -> int:
+    """All weights, for one task and context."""
+    checkpoint = read_checkpoint(pretrained, kind="pretrained")
+    settings = _settings(args, pretrained, model_parts(checkpoint)[0])
+    (patches,), provenance = read_sources([args.patches])
+    check_bands(checkpoint, patches.wavelength)
+    labels = read_labels(args.labels)
+    task = _rows(args, task_name, patches, labels)
     fabric = fabric_from(args)
     if fabric.is_global_zero:
         print(
-            f"{args.task}: {len(task.rows)} rows, {int(task.below.sum())} below detection; {labels.summary()}"
+            f"{task_name}: {len(task.rows)} rows, {int(task.below.sum())} below detection; {labels.summary()}"
         )
         if not args.resume:  # settings.toml stays that of the broken run, should these differ
             keep_settings(settings, args.out)
     data = RegressionData(
         Rrs=patches.Rrs[task.rows["patch"].to_numpy()],
-        context=task.context(args.context),
-        prior=None if args.context == "none" else task.climatology,
+        context=task.context(context),
+        prior=None if context == "none" else task.climatology,
     )
     finetune(
         fabric,
-        load_pretrained(args.pretrained),
+        load_pretrained(pretrained),
         data,
         task.y,
         task.below,
         task.dates,
         settings,
-        seed=args.seed,
+        seed=args.seed or 0,
         folder=args.out,
         resume=args.resume,
         provenance={
@@ -99,12 +186,9 @@ def run(args: argparse.Namespace) -> int:
             "labels": args.labels.name,
             "pretrained": checkpoint.meta["files"]["weights"],
             SIMULATED: patches.simulated or is_simulated(checkpoint.meta["provenance"]),
-            "task": args.task,
-            "context": args.context,
-            "target": "particulate microcystin, ug L-1, log10",
-            "detection_limit": 0.1,
-            "n_rows": len(task.rows),
-            "n_below_detection": int(np.sum(task.below)),
+            "task": task_name,
+            "context": context,
+            **_target(task),
         },
         progress="fine-tuning",
     )
@@ -113,14 +197,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace, pretrained: Settings) -> Settings:
+def _settings(args: argparse.Namespace, folder: Path, pretrained: Settings) -> Settings:
     """The model is what it was pretrained as; of the settings given now, those of fine-tuning count."""
     given = settings_from(args, Settings)
     for section in ("windows", "masking", "preprocess", "encoder", "objective"):
         asked, known = getattr(given, section), getattr(pretrained, section)
         if asked not in (known, getattr(Settings(), section)):
             raise ConfigError(
-                f"{section} is part of the pretrained model and can't be changed now: {args.pretrained} has "
+                f"{section} is part of the pretrained model and can't be changed now: {folder} has "
                 f"{known}, asked for {asked}; pretrain again with these settings"
             )
     return replace(pretrained, finetuning=given.finetuning)

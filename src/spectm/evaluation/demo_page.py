@@ -28,9 +28,9 @@ KINDS = {
     "climatology": "the calendar: what earlier years say of the day and station; no satellite",
     "persistence": "the newest earlier laboratory value at the station; no satellite",
     "ridge": "ridge regression on the bands",
-    "svr": "support vector regression on the bands",
-    "spectm": "SpecTM, pretrained on the composites, then fine-tuned",
-    "spectm-probe": "SpecTM, pretrained, its encoder left as it is, with ridge regression on top",
+    "blend-plain": "ridge on bands and indices, the calendar known and not, averaged over ten days",
+    "spectm": "SpecTM, pretrained on the composites, then all of it fine-tuned",
+    "spectm-blend": "SpecTM, pretrained; its embedding beside bands and indices in such a blend",
 }
 
 

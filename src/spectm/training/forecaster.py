@@ -6,7 +6,6 @@ the weights.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +29,17 @@ from spectm.training.pretrain import layout_for
 from spectm.training.ridge import GroupedRidge, Standardiser
 from spectm.training.settings import Settings
 
-__all__ = ["Forecaster", "forecast", "load", "released_names", "sample_key", "train_forecaster", "usual_at"]
+__all__ = [
+    "Forecaster",
+    "forecast",
+    "load",
+    "model_folder",
+    "places",
+    "released_names",
+    "sample_key",
+    "train_forecaster",
+    "usual_at",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 StringArray = npt.NDArray[np.str_]
@@ -45,6 +54,15 @@ def usual_at(climatology: Climatology, time: TimeArray, station: StringArray) ->
     """What is usual at places on the local day of some moments (UTC), log10, shape (n,)."""
     days = pd.DatetimeIndex(time, tz="UTC").tz_convert(EASTERN).strftime("%Y-%m-%d")
     return climatology.predict(day_of_year(pd.Series(days)), station)
+
+
+def places(patches: Patches) -> StringArray:
+    """A name for the place of each patch: the station, else its position, else a name of its own."""
+    of_position = [
+        f"{latitude:.4f}, {longitude:.4f}" if np.isfinite(latitude + longitude) else f"patch {number}"
+        for number, (latitude, longitude) in enumerate(zip(patches.latitude, patches.longitude, strict=True))
+    ]
+    return np.where(patches.station != "", patches.station, of_position).astype(np.str_)
 
 
 def forecast(
@@ -70,7 +88,8 @@ def forecast(
         Climatology and memory.
     targets : DataFrame
         Columns ``station``, ``date`` (local day of the target), ``overpass_time`` (UTC: nothing later is
-        looked at) and ``lead_days`` (from the overpass to the target; 0 for the same days).
+        looked at) and ``lead_days`` (from the overpass to the target; 0 for the same days). Column ``place``,
+        one of `places`, where that is no station.
     own : tuple of ndarray, shape (n,), optional
         One more departure of each row and its age in days, as the last laboratory value; NaN for none.
 
@@ -80,13 +99,14 @@ def forecast(
         Mean and standard deviation of log10 of the quantity; NaN where no overpass of ten days was seen.
     """
     usual = usual_at(record.climatology, patches.time, patches.station)
-    known = Departures(value=estimate - usual, station=patches.station, time=patches.time)
+    known = Departures(value=estimate - usual, place=places(patches), time=patches.time)
     station = targets["station"].to_numpy(dtype=np.str_)
+    place = targets["place"].to_numpy(dtype=np.str_) if "place" in targets else station
     overpass = targets["overpass_time"].to_numpy(dtype="datetime64[ns]")
     value, age = (None, None) if own is None else own
     departure, left = carried(
         known,
-        station,
+        place,
         overpass,
         targets["lead_days"].to_numpy(dtype=np.float64),
         record.memory,
@@ -142,6 +162,14 @@ class Forecaster:
     def predict(self, patches: Patches, targets: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of log10 of the quantity, shape (n,) each; see `forecast`."""
         return forecast(patches, *self.estimate(patches), self.record, targets)
+
+    def predict_patches(self, patches: Patches, lead_days: float) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation for the place of each patch, some days after it, shape (sample,)."""
+        later = patches.time + np.timedelta64(round(lead_days * 86400), "s")
+        days = pd.DatetimeIndex(later, tz="UTC").tz_convert(EASTERN).strftime("%Y-%m-%d")
+        targets = pd.DataFrame({"station": patches.station, "place": places(patches), "date": days})
+        targets["overpass_time"], targets["lead_days"] = patches.time, lead_days
+        return self.predict(patches, targets)
 
     def knows(self, station: StringArray, time: TimeArray) -> npt.NDArray[np.bool_]:
         """Whether laboratory samples, by station and UTC time, were learned from; shape (n,)."""
@@ -259,16 +287,25 @@ def load(name: str | Path) -> Forecaster:
     CheckpointError
         If there is no such model.
     """
-    folder = Path(name)
-    if folder.is_dir():
-        return Forecaster.load(folder)
+    return Forecaster.load(model_folder(name))
+
+
+def model_folder(name: str | Path) -> Path:
+    """The folder of a model: that of a released one by its name, or the one given.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such folder and no model of that name.
+    """
+    if Path(name).is_dir():
+        return Path(name)
     if str(name) in released_names():
-        with resources.as_file(_released() / str(name)) as known:
-            return Forecaster.load(known)
-    known_names = ", ".join(released_names()) or "(none)"
+        return _released() / str(name)
+    known = ", ".join(released_names()) or "(none)"
     raise CheckpointError(
-        f"wanted a folder of a model or one of the released models {known_names}; found {str(name)!r}. Check "
-        "the spelling."
+        f"wanted a folder of a model or one of the released models {known}; found {str(name)!r}. Check the "
+        "spelling."
     )
 
 
@@ -286,8 +323,8 @@ def sample_key(station: str, time: np.datetime64) -> str:
     return f"{station}, {time.astype('datetime64[s]')}Z"
 
 
-def _released() -> Any:
-    return resources.files("spectm") / "released"
+def _released() -> Path:
+    return Path(__file__).parents[1] / "released"
 
 
 def _check(meta: Mapping[str, Any], patches: Patches) -> None:

@@ -31,20 +31,20 @@ class Departures:
     ----------
     value : ndarray, shape (n,)
         log10; NaN is not known.
-    station : ndarray of str, shape (n,)
-        Place.
+    place : ndarray of str, shape (n,)
+        Name of a place.
     time : ndarray of datetime64, shape (n,)
         UTC.
     """
 
     value: FloatArray
-    station: StringArray
+    place: StringArray
     time: TimeArray
 
 
 def carried(
     known: Departures,
-    station: StringArray,
+    place: StringArray,
     time: TimeArray,
     lead_days: FloatArray,
     memory: Memory,
@@ -58,8 +58,8 @@ def carried(
     ----------
     known : Departures
         Those later than `time`, or more than ten days older, are not looked at.
-    station : ndarray of str, shape (n,)
-        Places.
+    place : ndarray of str, shape (n,)
+        Names of places.
     time : ndarray of datetime64, shape (n,)
         Moment up to which anything is known, UTC: the newest overpass.
     lead_days : ndarray, shape (n,)
@@ -82,7 +82,7 @@ def carried(
     lead L.
     """
     age = (time[:, None] - known.time[None, :]) / np.timedelta64(1, "D")  # (row, known)
-    use = (age >= -SAME_PASS_DAYS) & (age <= MAX_DAYS) & (station[:, None] == known.station)
+    use = (age >= -SAME_PASS_DAYS) & (age <= MAX_DAYS) & (place[:, None] == known.place)
     use &= np.isfinite(known.value)
     weight = np.where(use, memory.left(age), 0.0)
     total, weighted = weight.sum(axis=1), weight @ np.nan_to_num(known.value)
