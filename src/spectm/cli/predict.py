@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """Predict, write, and say how many."""
     checkpoint = read_checkpoint(model_folder(args.model))
     if checkpoint.kind not in KINDS:
+        wanted = " or ".join(map(repr, KINDS))
         raise CheckpointError(
-            f"{args.model} holds a {checkpoint.kind!r} checkpoint, wanted {' or '.join(map(repr, KINDS))}, as "
-            "spectm finetune writes them"
+            f"{args.model} holds a {checkpoint.kind!r} checkpoint, wanted {wanted}, as spectm finetune writes"
         )
     patches = read_patches(args.patches)
     if args.resample:
