@@ -86,7 +86,7 @@ class Member:
     typical_: FloatArray = field(init=False)
     high_: FloatArray = field(init=False)
     ridge_: GroupedRidge = field(init=False)
-    out_of_fold_: FloatArray = field(init=False)
+    out_of_fold_: FloatArray = field(init=False, repr=False)
 
     def fit(self, columns: FloatArray, y: FloatArray, climatology: FloatArray, dates: StringArray) -> Self:
         """Learn from rows; an index that is undefined in all of them does not matter."""

@@ -53,7 +53,7 @@ class GroupedRidge:
     coefficients_: FloatArray = field(init=False)
     intercept_: float = field(init=False)
     penalty_: float = field(init=False)
-    out_of_fold_: FloatArray = field(init=False)
+    out_of_fold_: FloatArray = field(init=False, repr=False)
 
     def fit(self, columns: FloatArray, y: FloatArray, groups: npt.NDArray[Any]) -> Self:
         """Choose the penalty, then fit all rows.
