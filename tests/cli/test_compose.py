@@ -108,6 +108,7 @@ def test_inspect_describes_and_draws_a_cube(granules, tmp_path, capsys) -> None:
     assert "wanted cells in 10,10,11,11, found none" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_twin_that_stands_in_is_named(granules, tmp_path, capsys) -> None:
     latitude, longitude = swath_grid(20, 20, south=41.405, west=-83.495, tilt=0)
     name = "PACE_OCI.20240804T175305.L2.OC_AOP.V3_1"

@@ -64,6 +64,7 @@ def run(*words: object) -> int:
     return main([str(word) for word in words])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simulated", [True, False])
 def test_from_granule_to_patches(
     granule: Callable[[str, bool], Path],

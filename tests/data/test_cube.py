@@ -224,6 +224,7 @@ def test_a_twin_stands_in_for_a_granule_whose_damage_comes_to_light(tmp_path: Pa
     assert names == [twin, files[0].name]
 
 
+@pytest.mark.slow
 def test_damaged_twins_are_gone_through_to_the_last(tmp_path: Path) -> None:
     def write(level: float, **options: object) -> Path:
         return write_day(tmp_path, "2024-08-04", level, chunks=(10, 10, 3), **options)
@@ -259,6 +260,7 @@ def test_a_region_without_granules_is_no_cube_but_one_of_clouds_is(tmp_path: Pat
         assert cube["count"].sum(("lat", "lon")).values.tolist() == [0]
 
 
+@pytest.mark.slow
 def test_a_granule_that_says_it_is_elsewhere_is_not_opened_again(tmp_path: Path, monkeypatch) -> None:
     box = {f"geospatial_{name}": value for name, value in (("lat_min", 41.3), ("lat_max", 41.6))}
     box |= {"geospatial_lon_min": -83.6, "geospatial_lon_max": -83.3}

@@ -299,6 +299,7 @@ def test_a_broken_run_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.
 # All the way
 
 
+@pytest.mark.slow
 def test_from_granules_through_a_cube_to_patches(tmp_path: Path) -> None:
     """Pixels lie at the centres of cells of 0.0125 degrees, so that nothing is averaged."""
     grid_north, grid_west = 42.0, -83.5

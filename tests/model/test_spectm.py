@@ -214,6 +214,7 @@ def test_every_parameter_gets_a_gradient(make_model, make_batch, options, learne
     assert without == []
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_overfitted(make_model, make_batch) -> None:
     model = make_model()
     batch = make_batch(model, 6)
