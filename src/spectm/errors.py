@@ -1,7 +1,9 @@
 """Every exception that spectm raises on purpose: each derives from `SpectmError` and from a builtin."""
 
 __all__ = [
+    "ApplicabilityError",
     "BandNotFoundError",
+    "CalibrationError",
     "CheckpointError",
     "ConfigError",
     "CubeError",
@@ -24,6 +26,7 @@ __all__ = [
     "SimulationError",
     "SpectmError",
     "SplitError",
+    "ThresholdError",
     "TrainingError",
 ]
 
@@ -122,3 +125,15 @@ class ReportError(SpectmError, ValueError):
 
 class SimulationError(SpectmError, ValueError):
     """A simulation that can't be: an impossible place or time, or a lake that lacks a field."""
+
+
+class CalibrationError(SpectmError, ValueError):
+    """Residuals that no predictive distribution can be learned from, or a damaged calibration."""
+
+
+class ThresholdError(SpectmError, ValueError):
+    """A threshold profile that does not exist or is not written as it should be."""
+
+
+class ApplicabilityError(SpectmError, ValueError):
+    """Spectra that the familiarity of others can't be judged from, or judged with other parts."""
