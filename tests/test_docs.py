@@ -6,7 +6,6 @@
 import argparse
 import dataclasses
 import doctest
-import importlib
 import re
 import shlex
 import tomllib
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import spectm
-from spectm.cli.main import COMMANDS, main
+from spectm.cli.main import COMMANDS, main, module_of
 from spectm.config import from_mapping, read_settings, to_toml
 from spectm.evaluation.run import EvaluationSettings
 
@@ -113,7 +112,7 @@ def test_command_lines_parse(page: str, line: str) -> None:
         return
     assert words[0] in COMMANDS, f"{page}: no command {words[0]}"
     parser = argparse.ArgumentParser(exit_on_error=False)
-    importlib.import_module(f"spectm.cli.{words[0]}").add_arguments(parser)
+    module_of(words[0]).add_arguments(parser)
     args = parser.parse_args(words[1:])
     if isinstance(overrides := getattr(args, "set", None), list):
         read_settings(EvaluationSettings, None, overrides)

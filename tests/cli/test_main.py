@@ -34,12 +34,13 @@ def test_help_lists_every_command_and_is_quick() -> None:
     modules, text = imported_by("--help")
     assert not modules & {"torch", "numpy", "pandas", "sklearn", "matplotlib", "xarray", "lightning_fabric"}
     listed = text.partition("COMMAND\n")[2].partition("\n\n")[0]
-    found = dict(re.findall(r"^    (\w+) +(.*(?:\n {10,}.*)*)", listed, flags=re.MULTILINE))
+    found = dict(re.findall(r"^    ([\w-]+)\s+(.*(?:\n {10,}.*)*)", listed, flags=re.MULTILINE))
     assert {name: " ".join(what.split()) for name, what in found.items()} == COMMANDS
     data = {"fetch", "inspect", "flags", "compose", "patches", "matchups"}
     simulation = {"demo", "realism", "simulate"}
     models = {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
-    assert set(COMMANDS) == data | simulation | models
+    studies = {"ablate", "label-efficiency"}
+    assert set(COMMANDS) == data | simulation | models | studies
 
 
 def test_a_package_of_an_extra_that_is_missing_is_named_with_the_extra(monkeypatch, capsys) -> None:

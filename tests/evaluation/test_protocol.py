@@ -411,7 +411,7 @@ def test_one_shared_pixel_leaves_nothing_to_learn_from(study: Study, tiny_settin
     Rrs = study.patches.Rrs.copy()
     Rrs[:, :, 0, 0] = Rrs[0, :, 0, 0]
     alone = replace(study, patches=replace(study.patches, Rrs=Rrs), unlabelled=())
-    monkeypatch.setattr(protocol, "_fold_lines", lambda *arguments: pytest.fail("something was computed"))
+    monkeypatch.setattr(protocol, "fold_lines", lambda *arguments: pytest.fail("something was computed"))
     for split, scope in (("random-5", "shuffle 0"), ("leave-station-out", "A")):
         with pytest.raises(
             TrainingError, match=rf"{split}, {scope}: .* of 64 patches and 0 .*--unlabelled FILE"

@@ -72,7 +72,8 @@ def test_pairs_are_of_one_context_and_of_the_headline_split(task: Task) -> None:
 def test_without_spectm_there_is_no_pair(task: Task) -> None:
     found = pairs_of(task, offset(task, 0.2, model="ridge"), offset(task, 0.1, model="mean"))
     assert found.empty
-    assert list(found) == ["task", "split", "context", "model", "against", "r2_difference", "low", "high"]
+    columns = ["task", "split", "context", "model", "against", "r2_difference", "low", "high"]
+    assert list(found) == [*columns, "corrected_low", "corrected_high", "p_corrected", "detectable"]
 
 
 # A whole evaluation

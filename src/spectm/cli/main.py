@@ -8,11 +8,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 import spectm
 from spectm.errors import SpectmError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "module_of"]
 
 COMMANDS = {
     "demo": "run everything on a simulated lake, in minutes, and write one page about it",
@@ -29,6 +30,8 @@ COMMANDS = {
     "finetune": "train a microcystin regressor on a pretrained model and laboratory samples",
     "predict": "estimate microcystin for patches with a trained regressor",
     "evaluate": "score models and baselines on real data by the protocol, with a report",
+    "ablate": "compare masking strategies and pretraining tasks, paired over seeds and dates",
+    "label-efficiency": "train on 10 laboratory values, 20, 40, ... and see how many a model needs",
     "realism": "compare the simulated lake with real spectra and a laboratory record",
 }
 # Packages that not every command needs -> the extra that installs them.
@@ -46,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, line in COMMANDS.items():
         command = commands.add_parser(name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == asked:
-            importlib.import_module(f"spectm.cli.{name}").add_arguments(command)
+            module_of(name).add_arguments(command)
     args = parser.parse_args(words)
     try:
-        return int(importlib.import_module(f"spectm.cli.{args.command}").run(args))
+        return int(module_of(args.command).run(args))
     except SpectmError as error:
         line = " ".join(str(error).split())  # libraries, whose words some errors repeat, write several
         print(f"spectm {args.command}: {line}", file=sys.stderr)
@@ -70,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print(f"\nspectm {args.command}: interrupted {error}".rstrip(), file=sys.stderr)
         return INTERRUPTED
+
+
+def module_of(command: str) -> ModuleType:
+    """The module of a command: `add_arguments` and `run`."""
+    return importlib.import_module(f"spectm.cli.{command.replace('-', '_')}")
 
 
 if __name__ == "__main__":

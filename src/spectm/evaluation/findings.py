@@ -4,7 +4,7 @@ The page and the Markdown of a run share these sentences, so that they can't dis
 """
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,10 @@ import pandas as pd
 
 from spectm.data.origin import is_simulated
 from spectm.evaluation.baselines import BASELINES
+from spectm.evaluation.claims import Claim, claims, score_draws
+from spectm.evaluation.results import ENSEMBLE
 from spectm.evaluation.run_folder import HEADLINE, RunFolder
+from spectm.evaluation.scores import Observations
 
 __all__ = [
     "CONTEXT_MEANINGS",
@@ -23,11 +26,14 @@ __all__ = [
     "best_model",
     "bracketed",
     "caveats",
+    "corrected",
     "days",
     "estimate",
     "find_pair",
+    "gains_over_calendar",
     "number",
     "origin",
+    "origin_of",
     "reading",
     "reconstruction_verdicts",
     "sample_rows",
@@ -101,12 +107,17 @@ def reading(low: float, high: float) -> str:
 
 def origin(run: RunFolder) -> str:
     """What of a run was simulated; nothing where everything was measured."""
-    if is_simulated(run.record):
+    return origin_of(run.record)
+
+
+def origin_of(record: Mapping[str, Any]) -> str:
+    """The same of the record of any study: ``simulated``, and ``files`` as in ``run.json``."""
+    if is_simulated(record):
         return (
             "Everything here is simulated: the lake, the satellite and the laboratory. No number here says "
             "how well anything works on a real lake."
         )
-    names = [str(file.get("file")) for file in run.record.get("files", []) if is_simulated(file)]
+    names = [str(file.get("file")) for file in record.get("files", []) if is_simulated(file)]
     return f"Pretraining also saw simulated spectra: {', '.join(names)}." if names else ""
 
 
@@ -151,7 +162,49 @@ def best_model(run: RunFolder, task: str) -> str:
         text += f"; its skill against the climatology is {skill} ({said})"
     if len(known) > 1:
         text += f". It is the best of {len(known)} rows of a table, which flatters it"
-    return text
+    claim = gains_over_calendar(run, task).get((str(best["model"]), str(best["context"])))
+    return text if claim is None else f"{text}. {corrected(claim)}"
+
+
+def corrected(claim: Claim) -> str:
+    """What is left of a difference in R2 from the climatology once the choice among many is counted.
+
+    Examples
+    --------
+    >>> print(corrected(Claim(0.1, 0.02, 0.2, -0.05, 0.25, 0.31, 0.21)))  # doctest: +NORMALIZE_WHITESPACE
+    Corrected for that, R2 minus that of the climatology is 0.10 [-0.05, 0.25] (p 0.31: not told apart);
+    0.21 is the least difference that would be found four times in five
+    """
+    said = reading(claim.corrected_low, claim.corrected_high)
+    gap = bracketed(claim.value, claim.corrected_low, claim.corrected_high)
+    return (
+        f"Corrected for that, R2 minus that of the climatology is {gap} (p {claim.p:.2g}: {said}); "
+        f"{number(claim.detectable)} is the least difference that would be found four times in five"
+    )
+
+
+def gains_over_calendar(run: RunFolder, task: str) -> dict[tuple[str, str], Claim]:
+    """R2 minus that of the climatology, by model and context, leave-date-out, corrected for all of them.
+
+    Empty where the climatology was not among the models. What does not differ from it is left out.
+    """
+    lines = run.predictions[(run.predictions["task"] == task) & (run.predictions["split"] == HEADLINE)]
+    lines = lines[lines["seed"] == ENSEMBLE]
+    # Lines of each model are in the order of the rows of the task.
+    of_model = {
+        (str(model), str(context)): own.reset_index(drop=True)
+        for (model, context), own in lines.groupby(["model", "context"], sort=False)
+    }
+    calendar = of_model.pop(("climatology", "season"), None)
+    if calendar is None or not of_model:
+        return {}
+    below = calendar["below_detection"].to_numpy(dtype=np.bool_)
+    days_of = days(calendar).to_numpy(dtype=np.str_)
+    observed = Observations(np.log10(calendar["observed"].to_numpy(dtype=np.float64)), below, days_of)
+    means = [np.log10(own["predicted"].to_numpy(dtype=np.float64)) for own in (calendar, *of_model.values())]
+    floor, *draws = score_draws(observed, np.stack(means))
+    found = zip(of_model, claims([each - floor for each in draws]), strict=True)
+    return {key: claim for key, claim in found if math.isfinite(claim.p)}
 
 
 def with_context(row: Row) -> str:
@@ -209,6 +262,8 @@ def versus_baselines(run: RunFolder, task: str, model: str = "spectm") -> list[s
                 f". The best baseline given the same is {baseline['model']}, and the difference in R2 is "
                 f"{gap}: {reading(pair['low'], pair['high'])}"
             )
+            if math.isfinite(pair["detectable"]):
+                text += f" ({number(pair['detectable'])} is the least that would be found four times in five)"
         lines.append(text + ".")
     return lines
 

@@ -51,9 +51,14 @@ __all__ = [
     "SPLITS",
     "EvaluationConfig",
     "Scope",
+    "Study",
+    "blind_pretraining",
+    "fold_lines",
+    "prepared",
     "run_protocol",
     "scopes",
     "split_folds",
+    "trainable_scopes",
     "training_rows",
 ]
 
@@ -129,8 +134,20 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Study:
-    """What every job is given."""
+class Study:
+    """What every job is given: as `prepared` makes it.
+
+    Parameters
+    ----------
+    tasks : dict of Task
+        By name.
+    patches, unlabelled, settings, config
+        As `run_protocol` takes them.
+    current : Task
+        What blends learn from, also where it is not asked for.
+    record : Record or None
+        The laboratory's earlier years; None where no model wants them.
+    """
 
     tasks: dict[str, Task]
     patches: Patches
@@ -188,13 +205,7 @@ def run_protocol(
     TrainingError
         Before anything is computed, if a split leaves no spectrum to pretrain on.
     """
-    tasks = {name: build_task(name, patches, labels) for name in config.tasks}
-    for task in tasks.values():
-        audit_own_last_value(task)
-    blended = any(is_blend(name) for name in config.models)
-    current = tasks.get("current") or build_task("current", patches, labels)
-    record = earlier_years(patches, labels) if blended else None
-    study = _Study(tasks, patches, tuple(unlabelled), settings, config, current, record)
+    study = prepared(patches, labels, unlabelled, settings, config)
     jobs = list(_jobs(study))
     results = Parallel(n_jobs=config.workers, return_as="generator_unordered")(
         delayed(_on_one_thread)(job, study, *arguments) for job, arguments in jobs
@@ -206,7 +217,30 @@ def run_protocol(
     curves = pd.DataFrame([line for result in finished for line in result.curves])
     if not curves.empty:  # jobs end in any order
         curves = curves.sort_values(["split", "scope", "model", "seed", "step"], ignore_index=True)
-    return tasks, predictions.sort_values(order, ignore_index=True), curves
+    return study.tasks, predictions.sort_values(order, ignore_index=True), curves
+
+
+def prepared(
+    patches: Patches,
+    labels: Labels,
+    unlabelled: Sequence[Patches],
+    settings: Settings,
+    config: EvaluationConfig,
+) -> Study:
+    """Tasks and references of a comparison; the arguments are those of `run_protocol`.
+
+    Raises
+    ------
+    LeakageError
+        If a target is its own last laboratory value.
+    """
+    tasks = {name: build_task(name, patches, labels) for name in config.tasks}
+    for task in tasks.values():
+        audit_own_last_value(task)
+    blended = any(is_blend(name) for name in config.models)
+    current = tasks.get("current") or build_task("current", patches, labels)
+    record = earlier_years(patches, labels) if blended else None
+    return Study(tasks, patches, tuple(unlabelled), settings, config, current, record)
 
 
 def is_blend(name: str) -> bool:
@@ -296,7 +330,7 @@ def training_rows(task: Task, fold: Fold, context: Context) -> npt.NDArray[np.in
     return fold.train[~np.isin(used, tested)]
 
 
-def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, ...]]]:
+def _jobs(study: Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, ...]]]:
     """The long jobs first, so that no worker is left with one at the end."""
     config = study.config
     family = [name for name in config.models if name in VARIANTS]
@@ -305,7 +339,7 @@ def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, .
         if split == "leave-date-out-strict" and "leave-date-out" in config.splits:
             continue  # its folds have joined those of leave-date-out
         wanted = family if split == "leave-date-out" else everywhere
-        for scope in _trainable_scopes(study, split) if wanted else ():
+        for scope in trainable_scopes(study, split) if wanted else ():
             for seed in range(1 if split in FIRST_SEED_ONLY else config.seeds):
                 names = wanted if seed < config.ablation_seeds else everywhere
                 for group in _by_pretraining(names, study.settings):
@@ -318,7 +352,7 @@ def _jobs(study: _Study) -> Iterator[tuple[Callable[..., _Results], tuple[Any, .
                 yield _blend_job, (split, task, model)
 
 
-def _trainable_scopes(study: _Study, split: str) -> Iterator[Scope]:
+def trainable_scopes(study: Study, split: str) -> Iterator[Scope]:
     """Scopes of a split, each with something to pretrain on.
 
     A shuffle of ``random-5`` tests every labelled row, so that its scope leaves nothing where there are no
@@ -343,11 +377,11 @@ def _trainable_scopes(study: _Study, split: str) -> Iterator[Scope]:
         yield from smaller
 
 
-def _can_learn(study: _Study, scope: Scope) -> bool:
+def _can_learn(study: Study, scope: Scope) -> bool:
     return any(source.valid.any() for source in blind_sources(study.patches, study.unlabelled, scope))
 
 
-def _contexts(study: _Study, name: str, fold: Fold, seed: int) -> tuple[Context, ...]:
+def _contexts(study: Study, name: str, fold: Fold, seed: int) -> tuple[Context, ...]:
     """Contexts in which a model of the family runs on a fold; none where it does not."""
     if name in ABLATIONS:
         return ("none",) if fold.split == "leave-date-out" else ()
@@ -365,12 +399,12 @@ def _by_pretraining(names: Sequence[str], settings: Settings) -> list[list[str]]
     return list(gathered.values())
 
 
-def _on_one_thread(job: Callable[..., _Results], study: _Study, *arguments: Any) -> _Results:
+def _on_one_thread(job: Callable[..., _Results], study: Study, *arguments: Any) -> _Results:
     torch.set_num_threads(1)
     return job(study, *arguments)
 
 
-def _baseline_job(study: _Study, split: str, task_name: str, model: str) -> _Results:
+def _baseline_job(study: Study, split: str, task_name: str, model: str) -> _Results:
     """One baseline on all folds and contexts of a split."""
     task, results = study.tasks[task_name], _Results()
     for context in baseline_contexts(model):
@@ -378,11 +412,11 @@ def _baseline_job(study: _Study, split: str, task_name: str, model: str) -> _Res
             continue
         for fold in split_folds(task, split, study.config.shuffles):
             estimator = make_baseline(model, context, seed=0)
-            results.predictions += _fold_lines(task, fold, model, context, 0, estimator)
+            results.predictions += fold_lines(task, fold, model, context, 0, estimator)
     return results
 
 
-def _blend_job(study: _Study, split: str, task_name: str, model: str) -> _Results:
+def _blend_job(study: Study, split: str, task_name: str, model: str) -> _Results:
     """One blend without an encoder, on all folds and contexts of a split."""
     assert study.record is not None
     task, results = study.tasks[task_name], _Results()
@@ -391,16 +425,16 @@ def _blend_job(study: _Study, split: str, task_name: str, model: str) -> _Result
     for context in study.config.contexts:
         for fold in split_folds(task, split, study.config.shuffles):
             estimator = BlendEstimator(study.patches, views, names, context, study.record)
-            results.predictions += _fold_lines(task, fold, model, context, 0, estimator, study.current)
+            results.predictions += fold_lines(task, fold, model, context, 0, estimator, study.current)
     return results
 
 
-def _spectm_job(study: _Study, scope: Scope, seed: int, names: list[str]) -> _Results:
+def _spectm_job(study: Study, scope: Scope, seed: int, names: list[str]) -> _Results:
     """One pretraining, and every model and fold that stands on it."""
     variant, results = VARIANTS[names[0]], _Results()
     fabric = Fabric(accelerator="cpu", devices=1)
     settings = variant.change(study.settings)
-    pretrained, curve = _pretrained(study, scope, seed, variant, settings, fabric)
+    pretrained, curve = blind_pretraining(study, scope, seed, variant, settings, fabric)
     results.curves += [
         {"scope": scope.name, "split": scope.split, "model": names[0], "seed": seed, **c} for c in curve
     ]
@@ -413,14 +447,22 @@ def _spectm_job(study: _Study, scope: Scope, seed: int, names: list[str]) -> _Re
                 model = make_variant(
                     name, fabric, pretrained, study.patches, context, settings, seed, study.record, views
                 )
-                results.predictions += _fold_lines(task, fold, name, context, seed, model, study.current)
+                results.predictions += fold_lines(task, fold, name, context, seed, model, study.current)
     return results
 
 
-def _pretrained(
-    study: _Study, scope: Scope, seed: int, variant: Variant, settings: Settings, fabric: Fabric
+def blind_pretraining(
+    study: Study, scope: Scope, seed: int, variant: Variant, settings: Settings, fabric: Fabric
 ) -> tuple[SpecTM, list[dict[str, float]]]:
-    """The model that a scope's folds start from, and its training curve."""
+    """The model that a scope's folds start from, and its training curve.
+
+    `settings` are those that the variant has changed.
+
+    Raises
+    ------
+    LeakageError
+        If anything of a test set would be learned from.
+    """
     sources = blind_sources(study.patches, study.unlabelled, scope)
     test = study.patches.select(scope.test_patches)
     audit_spectra(sources, test, scope.test_times, scope.split, purpose="pretraining and normalisation")
@@ -431,7 +473,7 @@ def _pretrained(
     return trained.model, trained.state.history
 
 
-def _fold_lines(
+def fold_lines(
     task: Task,
     fold: Fold,
     model: str,
@@ -439,17 +481,25 @@ def _fold_lines(
     seed: int,
     estimator: Estimator,
     current: Task | None = None,
+    choose: Callable[[Task, npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None = None,
 ) -> list[dict[str, Any]]:
     """Audit, fit and predict one fold; one line per test row.
 
-    A blend learns from rows of the task `current` whatever it is tested on.
+    A blend learns from rows of the task `current` whatever it is tested on. `choose` may leave out some of
+    the rows that may be learned from.
     """
-    if isinstance(estimator, BlendEstimator) and current is not None and task is not current:
-        source, train = current, rows_clear_of(current, task, fold)
-        audit_borrowed(current, train, task, fold)
+    blend = isinstance(estimator, BlendEstimator)
+    borrowed = blend and current is not None and task is not current
+    source = current if borrowed and current is not None else task
+    if borrowed:
+        train = rows_clear_of(source, task, fold)
     else:
-        source, train = task, fold.train if is_blend(model) else training_rows(task, fold, context)
-        audit_labels(task, fold, train, "season" if is_blend(model) else context)
+        train = fold.train if blend else training_rows(task, fold, context)
+    train = train if choose is None else choose(source, train)
+    if borrowed:
+        audit_borrowed(source, train, task, fold)
+    else:
+        audit_labels(task, fold, train, "season" if blend else context)
     mean, spread = estimator.fit(source, train).predict(task, fold.test)
     constant = {"task": task.name, "split": fold.split, "model": model, "context": context, "seed": seed}
     constant |= {"repeat": fold.repeat, "fold": fold.name}

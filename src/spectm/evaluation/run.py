@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
@@ -20,6 +21,7 @@ from spectm.data.labels import Labels
 from spectm.data.origin import SIMULATED
 from spectm.data.patches import Patches
 from spectm.evaluation.baselines import BASELINES
+from spectm.evaluation.claims import claims, score_draws
 from spectm.evaluation.models import VARIANTS
 from spectm.evaluation.protocol import EvaluationConfig, blind_sources, run_protocol, scopes
 from spectm.evaluation.reconstruction import (
@@ -37,7 +39,6 @@ from spectm.evaluation.results import (
     with_ensemble,
     write_table,
 )
-from spectm.evaluation.scores import Prediction, paired_difference
 from spectm.evaluation.task import Task
 from spectm.files import replacing
 from spectm.model.masking import mask_summary
@@ -47,6 +48,8 @@ from spectm.training.settings import Settings
 __all__ = ["EvaluationSettings", "evaluate"]
 
 N_EXAMPLES = 4
+PAIR_COLUMNS = {"difference": "r2_difference"}
+CORRECTED = ("corrected_low", "corrected_high", "p_corrected", "detectable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +117,14 @@ def pair_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     DataFrame
-        task, split, context, model, against, r2_difference, low, high: above zero ``model`` is better.
+        task, split, context, model, against, r2_difference, low, high: above zero ``model`` is better; and
+        corrected_low, corrected_high, p_corrected (for the pairs of one task and context), detectable.
     """
     split = "leave-date-out"
     chosen = predictions[predictions["split"] == split]
     lines: list[dict[str, Any]] = []
     for (name, context), group in chosen.groupby(["task", "context"]):
+        differences: list[npt.NDArray[Any]] = []
         of_model = {str(model): lines_of for model, lines_of in group.groupby("model")}
         for other in (model for model in of_model if "spectm" in of_model and model != "spectm"):
             # An ensemble is held against an ensemble: the seeds that both have.
@@ -127,21 +132,19 @@ def pair_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFram
             seeds = {ENSEMBLE} if other in BASELINES else seeds
             pair = [_mean_over(of_model[model], seeds) for model in ("spectm", other)]
             observed = tasks[str(name)].observations(pair[0].index.to_numpy())
-            difference = paired_difference(observed, *(_prediction(lines_of) for lines_of in pair))
+            first, second = score_draws(observed, np.stack([means["mean"].to_numpy() for means in pair]))
+            differences.append(first - second)
             line = {"task": name, "split": split, "context": context, "model": "spectm", "against": other}
-            line |= {"r2_difference": difference.value, "low": difference.low, "high": difference.high}
             lines.append(line)
-    columns = ["task", "split", "context", "model", "against", "r2_difference", "low", "high"]
+        for line, claim in zip(lines[len(lines) - len(differences) :], claims(differences), strict=True):
+            line |= {PAIR_COLUMNS.get(key, key): value for key, value in claim.columns.items()}
+    columns = ["task", "split", "context", "model", "against", "r2_difference", "low", "high", *CORRECTED]
     return pd.DataFrame(lines, columns=columns)
 
 
 def _mean_over(lines: pd.DataFrame, seeds: set[str]) -> pd.DataFrame:
-    """Mean and spread of each row over some seeds."""
-    return lines[lines["seed"].isin(seeds)].groupby("row")[["mean", "spread"]].mean()
-
-
-def _prediction(lines: pd.DataFrame) -> Prediction:
-    return Prediction(lines["mean"].to_numpy(), lines["spread"].to_numpy())
+    """Mean of each row over some seeds."""
+    return lines[lines["seed"].isin(seeds)].groupby("row")[["mean"]].mean()
 
 
 def _reconstructions(

@@ -58,7 +58,9 @@ _LAYOUTS = {
         flags=("below_detection",),
     ),
     "pairs.csv": _Layout(
-        text=("task", "split", "context", "model", "against"), numbers=("r2_difference", "low", "high")
+        text=("task", "split", "context", "model", "against"),
+        numbers=("r2_difference", "low", "high"),
+        optional=("corrected_low", "corrected_high", "p_corrected", "detectable"),
     ),
     "reconstruction.csv": _Layout(
         text=("window", "method"),

@@ -189,8 +189,8 @@ def paired_difference(
     weights = draw_weights(observed.dates)
     for name, prediction in (("first model", first), ("second model", second)):
         _check(observed, name, prediction)
-    one, other = (score(observed.log10, _floored(p.mean), weights) for p in (first, second))
-    return _interval(one - other)
+    one, other = (score(observed.log10, floored(p.mean), weights) for p in (first, second))
+    return interval_of(one - other)
 
 
 def exceedance_scores(
@@ -226,7 +226,7 @@ def exceedance_scores(
         columns |= {
             f"positives_{T}": int(event.sum()),
             f"brier_{T}": float(np.mean((probability - event) ** 2)),
-            **_named(f"brier_skill_{T}", _interval(gain)),
+            **_named(f"brier_skill_{T}", interval_of(gain)),
             f"recall_{T}": hits / event.sum() if event.any() else np.nan,
             f"precision_{T}": hits / alarm.sum() if alarm.any() else np.nan,
             f"roc_auc_{T}": float(roc_auc_score(event, probability)) if both else np.nan,
@@ -270,7 +270,7 @@ def score_columns(
         ("persistence", persistence),
     ):
         _check(observed, name, prediction)
-    truth, mean = observed.log10, _floored(predicted.mean)
+    truth, mean = observed.log10, floored(predicted.mean)
     detected = ~observed.below_detection
     weights = draw_weights(observed.dates)
     seen = truth[detected], mean[detected], weights[:, detected]
@@ -282,12 +282,12 @@ def score_columns(
         "mdsa": mdsa(*seen),
         "sspb": sspb(*seen),
         "r2_detected": r2(*seen) if detected.any() else np.full(len(weights), np.nan),
-        "skill_climatology": skill(truth, mean, weights, reference=_floored(climatology.mean)),
-        "skill_persistence": skill(truth, mean, weights, reference=_floored(persistence.mean)),
+        "skill_climatology": skill(truth, mean, weights, reference=floored(climatology.mean)),
+        "skill_persistence": skill(truth, mean, weights, reference=floored(persistence.mean)),
     }
     columns: dict[str, float] = {"n": truth.size, "n_censored": int(observed.below_detection.sum())}
     for name, values in scores.items():
-        columns |= _named(name, _interval(values))
+        columns |= _named(name, interval_of(values))
     return columns | exceedance_scores(observed, predicted, climatology)
 
 
@@ -311,7 +311,8 @@ def mean_columns(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
     return columns | {"r2_spread": float(np.std([each["r2"] for each in repeats]))}
 
 
-def _floored(log10: FloatArray) -> FloatArray:
+def floored(log10: FloatArray) -> FloatArray:
+    """Predictions (log10 of ug/L) as they are scored: at least 0.1 ug/L."""
     return np.maximum(log10, FLOOR)
 
 
@@ -335,7 +336,7 @@ def _weighted_median(values: FloatArray, weights: FloatArray) -> FloatArray:
     return np.where(count[..., 0] > 0, (ranked[low] + ranked[high]) / 2, np.nan)
 
 
-def _interval(values: FloatArray) -> Interval:
+def interval_of(values: FloatArray) -> Interval:
     """First value, and percentiles of the others; a draw in which the score is undefined is left out."""
     draws = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(draws, [2.5, 97.5]) if draws.size else (np.nan, np.nan)

@@ -1,0 +1,59 @@
+"""`spectm label-efficiency`: patches and a laboratory record in; R2 by number of labels out."""
+
+import argparse
+from typing import Any
+
+from spectm.cli.options import keep_settings
+from spectm.cli.studies import add_study, note_of, read_study, record_of, write_page
+
+__all__ = ["add_arguments", "run"]
+
+QUICK_SEEDS, QUICK_DRAWS = 2, 4
+QUICK_MODELS = ("spectm-blend", "ridge", "blend-plain")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = (
+        "Train SpecTM and baselines on 10 laboratory values, 20, 40, ... and all, drawn many times by whole "
+        "dates and by single rows, and test them leave-date-out. Writes curves.csv, equal_labels.csv, "
+        "label_efficiency.md and label_efficiency.png. It takes hours; after Ctrl-C, the command goes on."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  spectm label-efficiency --patches patches.nc --unlabelled pixels.nc --labels glerl/ "
+        "--out runs/labels\n"
+        "  spectm label-efficiency --patches patches.nc --labels labels.csv --out runs/quick --quick"
+    )
+    add_study(parser, quick="two seeds, four draws, three models, short pretraining: to see that it works")
+    parser.add_argument("--draws", type=int, metavar="N", help="choices of labels of each size (default: 20)")
+    parser.add_argument("--models", metavar="NAME,...", help="only these models")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw, train and test, print the page, and name what was written."""
+    from spectm.evaluation.label_efficiency import LabelConfig, label_efficiency
+    from spectm.evaluation.study_figures import draw_curves
+    from spectm.evaluation.study_pages import efficiency_page
+
+    quick = {"seeds": QUICK_SEEDS, "draws": QUICK_DRAWS, "models": QUICK_MODELS}
+    asked: dict[str, Any] = quick if args.quick else {}
+    asked |= {name: value for name in ("seeds", "draws") if (value := getattr(args, name)) is not None}
+    if args.models:
+        asked["models"] = tuple(name.strip() for name in args.models.split(","))
+    config = LabelConfig(**asked, workers=args.workers)
+    settings, patches, unlabelled, labels, identity = read_study(args)
+    curves, equal = label_efficiency(
+        patches, labels, unlabelled, settings, config, args.out, identity=identity
+    )
+    keep_settings(settings, args.out)
+    record = record_of(args, patches, identity)
+    page = efficiency_page(curves, equal, record)
+    pages = [args.out / "label_efficiency.md", *([args.results] if args.results else [])]
+    write_page(page, *pages)
+    draw_curves(curves, args.out / "label_efficiency.png", note=note_of(record))
+    print(page)
+    written = [args.out / f"{name}.csv" for name in ("curves", "equal_labels")]
+    written += [args.out / "label_efficiency.png", *pages]
+    print("wrote " + "\n      ".join(map(str, written)))
+    return 0

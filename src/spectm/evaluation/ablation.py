@@ -1,0 +1,221 @@
+"""Which masking and which pretraining tasks help: one thing changed at a time, seeds and dates paired."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from lightning_fabric import Fabric
+
+from spectm.data.context import Context
+from spectm.data.labels import Labels
+from spectm.data.matchups import TASKS
+from spectm.data.patches import Patches
+from spectm.errors import ConfigError
+from spectm.evaluation.claims import claims, mean_over_seeds, score_draws
+from spectm.evaluation.frozen import blend_on, probe_on
+from spectm.evaluation.jobs import Job, keep_identity, run_jobs
+from spectm.evaluation.models import Variant
+from spectm.evaluation.protocol import (
+    EvaluationConfig,
+    Scope,
+    Study,
+    blind_pretraining,
+    fold_lines,
+    prepared,
+    trainable_scopes,
+)
+from spectm.evaluation.results import write_table
+from spectm.model.masking import Strategy
+from spectm.training.blend import spectral_views
+from spectm.training.settings import Settings
+
+__all__ = ["ABLATED", "HEADS", "REFERENCE", "AblationConfig", "ablate", "compared"]
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+SPLIT = "leave-date-out"
+PRETRAINING_TASKS = ("reconstruction", "indices", "temporal")
+REFERENCE = "targeted"
+HEADS: dict[str, Context] = {"probe": "none", "blend": "season"}
+"""Heads on the frozen embedding, and what each is given beside it. Reflectance and indices are not among its
+views: they would answer where an embedding is poor, and hide what is compared."""
+
+
+def _masked(strategy: Strategy) -> Callable[[Settings], Settings]:
+    return lambda settings: replace(settings, masking=replace(settings.masking, strategy=strategy))
+
+
+def _learning(*tasks: str) -> Callable[[Settings], Settings]:
+    """Settings with these pretraining tasks and no others."""
+    off: dict[str, Any] = {task: 0.0 for task in PRETRAINING_TASKS if task not in tasks}
+    return lambda settings: replace(settings, objective=replace(settings.objective, **off))
+
+
+ABLATED: dict[str, Variant] = {
+    REFERENCE: Variant(change=_masked("targeted")),
+    **{name: Variant(change=_masked(name)) for name in get_args(Strategy) if name != REFERENCE},
+    **{
+        f"without-{task}": Variant(change=_learning(*(each for each in PRETRAINING_TASKS if each != task)))
+        for task in PRETRAINING_TASKS
+    },
+    **{f"only-{task}": Variant(change=_learning(task)) for task in PRETRAINING_TASKS},
+    "no-pretraining": Variant(pretrained=False),
+}
+"""The reference, masking strategies at all tasks, tasks at targeted masking, and random first weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblationConfig:
+    """How much is run.
+
+    Parameters
+    ----------
+    seeds : int
+        Pretrainings of each variant and block of dates, seeds 0, 1, ...
+    workers : int
+        Processes; each computes on one thread.
+    tasks : tuple of str
+        "current", "ahead".
+    """
+
+    seeds: int = 10
+    workers: int = 2
+    tasks: tuple[str, ...] = TASKS
+
+    def __post_init__(self) -> None:
+        if min(self.seeds, self.workers) < 1:
+            raise ConfigError(
+                f"wanted at least one seed and one worker, found {self.seeds} and {self.workers}."
+            )
+
+
+def ablate(
+    patches: Patches,
+    labels: Labels,
+    unlabelled: Sequence[Patches],
+    settings: Settings,
+    config: AblationConfig,
+    out: Path,
+    *,
+    identity: dict[str, Any],
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Pretrain every variant, seed and block of dates; compare each variant with targeted masking.
+
+    Parameters
+    ----------
+    patches, labels, unlabelled
+        As `spectm.evaluation.protocol.run_protocol` takes them.
+    settings : Settings
+        Of the reference; its masking strategy is targeted whatever they say, and a task that they switch off
+        stays off.
+    config : AblationConfig
+    out : Path
+        Folder; what an interrupted run left there is used. ``docs/formats.md`` describes it.
+    identity : dict
+        Of the input files: another study is refused the same folder.
+    progress : bool
+        Draw a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        ``ablation.csv``, which it also writes.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds results of other data or settings, or a variant is left without any task.
+    LeakageError
+        If anything of a test set would be learned from.
+    """
+    evaluation = EvaluationConfig(
+        tasks=config.tasks, splits=(SPLIT,), models=("blend-plain",), workers=config.workers
+    )
+    for variant in ABLATED.values():
+        variant.change(settings)  # what can't be is refused before anything is run
+    study = prepared(patches, labels, unlabelled, settings, evaluation)
+    keep_identity(out, {**identity, "settings": asdict(settings), "tasks": config.tasks})
+    jobs = dict(_jobs(study, config.seeds))
+    lines = run_jobs(jobs, out, workers=config.workers, doing="ablating", progress=progress)
+    table = compared(study, lines)
+    write_table(table, out / "ablation.csv")
+    return table
+
+
+def _jobs(study: Study, seeds: int) -> Iterator[tuple[str, Job]]:
+    """Seed by seed, so that an interrupted run has all variants of the first ones."""
+    blocks = list(trainable_scopes(study, SPLIT))
+    for seed in range(seeds):
+        for scope in blocks:
+            for name in ABLATED:
+                yield f"{scope.name.replace(' ', '-')}.{name}.{seed}", partial(_job, study, scope, name, seed)
+
+
+def _job(study: Study, scope: Scope, name: str, seed: int) -> list[dict[str, Any]]:
+    """One pretraining, and both heads on all folds that stand on it."""
+    variant = ABLATED[name]
+    fabric = Fabric(accelerator="cpu", devices=1)
+    model, _ = blind_pretraining(study, scope, seed, variant, variant.change(study.settings), fabric)
+    views = spectral_views(study.patches, model.encoder)
+    heads = {
+        "probe": probe_on(study, model, views["embedding"], HEADS["probe"]),
+        "blend": blend_on(study, views, ("embedding",), HEADS["blend"]),
+    }
+    lines = []
+    for head, make in heads.items():
+        for task, fold in scope.folds:
+            lines += fold_lines(study.tasks[task], fold, head, HEADS[head], seed, make(), study.current)
+    kept = ("task", "fold", "row", "mean")
+    return [
+        {"variant": name, "seed": seed, "head": line["model"], **{key: line[key] for key in kept}}
+        for line in lines
+    ]
+
+
+def compared(study: Study, lines: pd.DataFrame) -> pd.DataFrame:
+    """Every variant beside the reference.
+
+    Parameters
+    ----------
+    study : Study
+        Tasks.
+    lines : DataFrame
+        variant, seed, head, task, row, mean: each row once for every variant, seed and head.
+
+    Returns
+    -------
+    DataFrame
+        task, head, variant, n_seeds, r2 (mean over seeds) and r2_low, r2_high; for all but the reference,
+        ``difference`` (R2 of the reference minus that of the variant, mean over seeds; above zero the
+        reference is better) and what may be claimed of it (`spectm.evaluation.claims.Claim`). The correction
+        is for the variants of one task and head.
+    """
+    parts = []
+    for (task, head), group in lines.groupby(["task", "head"], sort=False):
+        of_task = study.tasks[str(task)]
+        draws = {
+            str(variant): score_draws(of_task.observations(np.arange(len(of_task.rows))), _by_seed(own))
+            for variant, own in group.groupby("variant", sort=False)
+        }
+        reference = draws[REFERENCE]
+        others = [name for name in draws if name != REFERENCE]
+        found = claims([mean_over_seeds(reference - draws[name]) for name in others])
+        said = {name: claim.columns for name, claim in zip(others, found, strict=True)}
+        for name, own in draws.items():
+            line = {"task": task, "head": head, "variant": name, "n_seeds": len(own)}
+            pooled = mean_over_seeds(own)
+            low, high = np.nanpercentile(pooled[1:], [2.5, 97.5])
+            line |= {"r2": pooled[0], "r2_low": low, "r2_high": high}
+            parts.append(line | said.get(name, {}))
+    return pd.DataFrame(parts)
+
+
+def _by_seed(lines: pd.DataFrame) -> FloatArray:
+    """Means, shape (n_seeds, n_rows)."""
+    return lines.pivot(index="seed", columns="row", values="mean").to_numpy(dtype=np.float64)

@@ -1,0 +1,168 @@
+"""Markdown of `spectm ablate` and `spectm label-efficiency`: whatever is said is read off their tables."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from spectm.evaluation.ablation import HEADS, REFERENCE
+from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, number, origin_of, reading
+from spectm.evaluation.label_curves import FLOOR_MODEL
+from spectm.evaluation.report_tables import Table, markdown
+
+__all__ = ["ablation_page", "efficiency_page"]
+
+WAYS = {"dates": "whole dates", "rows": "single rows", "all": "nothing drawn"}
+SEEDS_FOR_CLAIMS = 10
+DRAWS_FOR_CLAIMS = 20
+
+
+def ablation_page(table: pd.DataFrame, record: Mapping[str, Any]) -> str:
+    """What targeted masking and each pretraining task are worth.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``ablation.csv``.
+    record : mapping
+        ``command``, ``quick``, ``simulated`` and ``files``.
+    """
+    seeds = int(table["n_seeds"].min())
+    blocks = [
+        "# Masking and pretraining tasks",
+        *_head(record, seeds < SEEDS_FOR_CLAIMS, f"{seeds} seeds"),
+        "Leave-date-out; each variant is pretrained anew for every seed and block of dates, blind to what is "
+        f"tested. R2 is the mean over {seeds} seeds. A difference is R2 of the reference (`{REFERENCE}`: "
+        "targeted masking, all tasks) minus R2 of the variant with the same seed: above zero, the reference "
+        "is better. Intervals are of 95 %, dates and seeds drawn together. *Corrected*: holds for all "
+        "variants of a table at once. *Detectable*: the least difference found four times in five.",
+    ]
+    for (task, head), group in table.groupby(["task", "head"], sort=False):
+        context = "alone" if HEADS[str(head)] == "none" else "with the climatology and earlier overpasses"
+        title = f"{TASK_TITLES[str(task)]}, {head} on the frozen embedding {context}"
+        columns = (
+            "Variant",
+            "R2",
+            "Reference minus it",
+            "Corrected",
+            "Corrected p",
+            "Detectable",
+            "The reference is",
+        )
+        rows = [_ablation_row(row) for row in group.to_dict("records")]
+        blocks.append(markdown(Table(title, columns, rows)))
+    return _joined(blocks)
+
+
+def _ablation_row(row: Row) -> tuple[str, ...]:
+    first = (str(row["variant"]), bracketed(row["r2"], row["r2_low"], row["r2_high"]))
+    if not math.isfinite(row["difference"]):
+        return (*first, *[""] * 5)
+    said = reading(row["corrected_low"], row["corrected_high"])
+    return (*first, *_claimed(row, 3), said)
+
+
+def _claimed(row: Row, digits: int) -> tuple[str, ...]:
+    """Difference, corrected interval, p and what was detectable."""
+    corrected = f"[{number(row['corrected_low'], digits)}, {number(row['corrected_high'], digits)}]"
+    return (
+        bracketed(row["difference"], row["low"], row["high"], digits),
+        corrected,
+        number(row["p_corrected"], 3),
+        number(row["detectable"], digits),
+    )
+
+
+def efficiency_page(curves: pd.DataFrame, equal: pd.DataFrame, record: Mapping[str, Any]) -> str:
+    """How many labels each model needs.
+
+    Parameters
+    ----------
+    curves, equal : DataFrame
+        ``curves.csv`` and ``equal_labels.csv``.
+    record : mapping
+        As in `ablation_page`.
+    """
+    drawn = curves[~curves["size"].isin(["0", "all"])]
+    draws = int(drawn["n_draws"].min()) if len(drawn) else 0
+    blocks = [
+        "# Label efficiency",
+        *_head(record, draws < DRAWS_FOR_CLAIMS, f"{draws} draws"),
+        "Leave-date-out; each training part is cut down to a few rows, drawn by whole dates (then a little "
+        "more, as no date is divided) or by single rows, the same for every model. R2 is the mean over "
+        f"{draws} draws; intervals are of 95 %, dates and draws of labels drawn together. Eight days ahead, "
+        "blends learn from labels of the current week.",
+    ]
+    if len(equal):
+        blocks += list(_equal(equal))
+    for (task, by), group in curves.groupby(["task", "by"], sort=False):
+        blocks.append(markdown(_curve_table(str(task), str(by), group)))
+    return _joined(blocks)
+
+
+def _equal(equal: pd.DataFrame) -> Iterator[str]:
+    yield "## Labels to equal the best baseline trained on all"
+    yield (
+        "The baseline is the one with the highest of these very scores, which flatters it; where that is a "
+        "blend, which has all of SpecTM but the encoder, the best of the others stands there, too. "
+        "*Difference*: R2 minus that of the baseline, both trained on all labels; *corrected* for the models "
+        "beside one baseline."
+    )
+    rows = []
+    for row in equal.to_dict("records"):
+        against = f"{row['baseline']} ({row['baseline_context']}), R2 {number(row['baseline_r2'])}"
+        interval = f"[{_count(row['labels_low'])}, {_count(row['labels_high'])}]"
+        share = f"{100 * row['share']:.0f} %" if math.isfinite(row["share"]) else "not reached"
+        rows.append(
+            (
+                f"{row['model']} ({row['context']})",
+                f"{TASK_TITLES[str(row['task'])]}, {WAYS[str(row['by'])]}",
+                f"{against}, {row['baseline_labels']:.0f} labels",
+                f"{_count(row['labels'])} {interval}",
+                share,
+                *_claimed(row, 2),
+            )
+        )
+    columns = ("Model", "Drawn", "Best baseline on all", "Labels needed [95 %]", "Share of its labels")
+    more = ("Difference on all", "Corrected", "Corrected p", "Detectable")
+    yield markdown(Table("Labels needed", (*columns, *more), rows))
+
+
+def _count(labels: float) -> str:
+    return f"{labels:.0f}" if math.isfinite(labels) else "not reached"
+
+
+def _curve_table(task: str, by: str, group: pd.DataFrame) -> Table:
+    """Models as rows, sizes as columns."""
+    sizes = [size for size in dict.fromkeys(group["size"]) if size not in ("0", "all")]
+    sizes = [*sorted(sizes, key=int), "all"]
+    rows = []
+    for (model, context), own in group.groupby(["model", "context"], sort=False):
+        cell = {
+            str(row["size"]): f"{bracketed(row['r2'], row['low'], row['high'])} ({row['labels']:.0f})"
+            for row in own.to_dict("records")
+        }
+        if model == FLOOR_MODEL:
+            row = own.iloc[0].to_dict()
+            cell = dict.fromkeys(sizes, bracketed(row["r2"], row["low"], row["high"]))
+        rows.append((f"{model} ({context})", *(cell.get(size, "") for size in sizes)))
+    title = f"{TASK_TITLES[task]}, drawn by {WAYS[by]}: R2 [95 %] (mean number of labels)"
+    return Table(title, ("Model", *sizes), rows)
+
+
+def _head(record: Mapping[str, Any], few: bool, counted: str) -> Iterator[str]:
+    if origin := origin_of(record):
+        yield f"**{origin}**"
+    yield f"Written by `{record['command']}`, with spectm {record['spectm_version']}."
+    if record["quick"]:
+        yield (
+            f"**A quick run ({counted}, short pretraining): it shows that everything works, and no claim "
+            "rests on it.**"
+        )
+    elif few:
+        yield f"**{counted[0].upper()}{counted[1:]} only: too few for a claim.**"
+
+
+def _joined(blocks: list[str]) -> str:
+    return "\n\n".join(block.strip() for block in blocks) + "\n"
