@@ -200,6 +200,8 @@ def test_the_whole_comparison(lake_erie: Path, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out" / "realism.json").read_text(encoding="utf-8"))
     assert record["simulated"] is True
     assert (record["n_real"], record["n_simulated"]) == (1275, 400)
+    assert [(one["days"], one["n_real"]) for one in record["halves"]] == [("odd", 670), ("even", 605)]
+    assert sum(one["n_simulated"] for one in record["halves"]) == 400
     # Against the real file: those of another date are a fact that no simulation touches.
     assert record["angles"][0]["median"] == pytest.approx(0.0335, abs=5e-4)
     assert record["angles"][0]["p90"] == pytest.approx(0.0682, abs=5e-4)

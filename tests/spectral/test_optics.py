@@ -56,9 +56,12 @@ def test_pure_water_is_the_table(lake_erie: Path) -> None:
 
 
 def test_pure_water_between_and_beyond_the_rows() -> None:
-    # rows: 550 nm 0.0565, 555 nm 0.0596; 345 nm 0.0075; 900 nm 6.4
+    # rows: 545 nm 0.0511, 550 nm 0.0565, 555 nm 0.0596, 560 nm 0.0619; 345 nm 0.0075; 900 nm 6.4
+    # Hermite's cubic at 2/5 of the way: 0.648 and 0.352 of the rows, 0.144 and -0.096 of slopes over 5 nm
+    slopes = 5 * np.array([0.0596 - 0.0511, 0.0619 - 0.0565]) / 10
+    between = 0.648 * 0.0565 + 0.352 * 0.0596 + 0.144 * slopes[0] - 0.096 * slopes[1]
     a, bb = pure_water([552.0, 335.0, 345.0, 900.0, 910.0])
-    assert a == pytest.approx([0.0565 + 0.4 * 0.0031, 0.0075, 0.0075, 6.4, 6.4])
+    assert a == pytest.approx([between, 0.0075, 0.0075, 6.4, 6.4])
     assert bb[0] == pytest.approx(0.00111 * (552 / 500) ** -4.32, rel=1e-3)
 
 
@@ -109,8 +112,20 @@ def test_phycocyanin_absorbs_0_095_for_10_mg() -> None:
     assert added(Water(phycocyanin=10), 642.5) > 1.2 * 0.0475  # but on the other side it does
 
 
+def test_phycoerythrin_absorbs_at_571_nm() -> None:
+    def alone(nm: float) -> float:
+        waters = [Water(cyano_chlorophyll=10, cyano_phycoerythrin_571=one) for one in (0.004, 0.0)]
+        return added(waters[0], nm) - added(waters[1], nm)
+
+    assert alone(571.0) == pytest.approx(0.04)
+    assert alone(571.0 + 31 / 2) == pytest.approx(0.02)  # half of it at half its full width
+    assert added(Water(chlorophyll=10, cyano_phycoerythrin_571=0.004), 571) == added(
+        Water(chlorophyll=10), 571
+    )
+
+
 def test_cyanobacteria_are_scaled_at_675_nm() -> None:
-    assert added(Water(cyano_chlorophyll=10), 675) == pytest.approx(0.16)
+    assert added(Water(cyano_chlorophyll=10), 675) == pytest.approx(0.15)
     assert added(Water(cyano_chlorophyll=10, cyano_absorption_675=0.02), 675) == pytest.approx(0.2)
     # Wojtasiewicz and Ston-Egiert (2016): ten strains, 0.017 to 0.065 m^2 mg^-1 at 440 nm
     assert 0.017 < added(Water(cyano_chlorophyll=1), 440) < 0.065

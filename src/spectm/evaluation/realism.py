@@ -131,6 +131,7 @@ def compare(
     progress(steps - 2, steps, "laboratory record")
     findings = Findings(
         angles=_angle_table(angles),
+        halves=_half_table(angles, real, chosen),
         levels=level_table(real, chosen),
         quartiles=quartile_table(*(quantities(one.Rrs, one.wavelength) for one in (real, chosen))),
         quartiles_error_free=quartile_table(
@@ -186,6 +187,26 @@ def _angle_table(angles: dict[str, FloatArray]) -> pd.DataFrame:
     )
 
 
+def _half_table(angles: dict[str, FloatArray], real: Spectra, simulated: Spectra) -> pd.DataFrame:
+    """Angles and quartiles on odd days, which constants were fitted to, and on even ones, left out then.
+
+    Days are counted from 1970 on.
+    """
+    rows: list[dict[str, Any]] = []
+    for parity, remainder in (("odd", 1), ("even", 0)):
+        ours, theirs = (one.at(one.day % 2 == remainder) for one in (simulated, real))
+        row: dict[str, Any] = {"days": parity, "n_real": theirs.n, "n_simulated": ours.n}
+        if min(theirs.n, ours.n) > 0:
+            table = _angle_table({key: values[real.day % 2 == remainder] for key, values in angles.items()})
+            ratios = table[table["nearest"] == SIMULATED].to_dict("records")[0]
+            row |= {name: ratios[name] for name in ("median_ratio", "p90_ratio")}
+            quartiles = quartile_table(*(quantities(one.Rrs, one.wavelength) for one in (theirs, ours)))
+            inside = quartiles[[f"inside_{level}" for level in (25, 50, 75)]].to_numpy(dtype=bool)
+            row |= {"quartiles_inside": int(inside.sum()), "quartiles": int(inside.size)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def _facts(real: Spectra, chosen: Spectra, n_days: int, settings: RealismSettings) -> dict[str, Any]:
     return {
         "spectm_version": __version__,
@@ -213,6 +234,7 @@ def _write(findings: Findings, pictures: dict[str, list[Picture]], folder: Path)
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "angles": findings.angles,
+        "halves": findings.halves,
         "levels": findings.levels,
         "quartiles": findings.quartiles,
         "quartiles_without_error": findings.quartiles_error_free,

@@ -41,6 +41,7 @@ class Findings:
     """Tables of one comparison; `facts` says what was compared."""
 
     angles: pd.DataFrame
+    halves: pd.DataFrame
     levels: pd.DataFrame
     quartiles: pd.DataFrame
     quartiles_error_free: pd.DataFrame
@@ -62,6 +63,7 @@ class Findings:
         return {
             **self.facts,
             "angles": _records(self.angles),
+            "halves": _records(self.halves),
             "quartiles_inside": inside,
             "quartiles": of,
             "auc": {one.form: one.auc for one in self.separations},
@@ -121,6 +123,7 @@ def tables(findings: Findings) -> dict[str, list[Table]]:
     return {
         "shape": [
             _angles(findings.angles),
+            _halves(findings.halves),
             _levels(findings.levels),
             _quartiles(findings.quartiles, "with error"),
             _quartiles(findings.quartiles_error_free, "without error"),
@@ -144,6 +147,19 @@ def _angles(angles: pd.DataFrame) -> Table:
     ]
     columns = ("Nearest spectrum", "Median, rad", "90 %, rad", "Ratio of medians", "Ratio of 90 %")
     return Table("Spectral angle from each real spectrum to the nearest, 400-719 nm", columns, rows)
+
+
+def _halves(halves: pd.DataFrame) -> Table:
+    rows = []
+    for row in halves.to_dict("records"):
+        known = np.isfinite(row.get("median_ratio", np.nan))
+        cells = (f"{row['median_ratio']:.2f}", f"{row['p90_ratio']:.2f}") if known else ("n/a", "n/a")
+        inside = f"{row['quartiles_inside']:.0f} of {row['quartiles']:.0f}" if known else "n/a"
+        rows.append((row["days"], f"{row['n_real']:,}", *cells, inside))
+    columns = ("Days since 1970", "Real spectra", "Ratio of medians", "Ratio of 90 %", "Quartiles inside")
+    return Table(
+        "Constants were fitted to odd days alone: angles and quartiles of either half", columns, rows
+    )
 
 
 def _levels(levels: pd.DataFrame) -> Table:

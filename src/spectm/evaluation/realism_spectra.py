@@ -78,9 +78,14 @@ class Spectra:
         return int(self.time.size)
 
     @property
+    def day(self) -> IntArray:
+        """UTC day since 1970, shape (n,)."""
+        return self.time.astype("datetime64[D]").astype(np.int64)
+
+    @property
     def date(self) -> IntArray:
         """A number for each lake and UTC day: what a fold may never hold on both sides, shape (n,)."""
-        return self.time.astype("datetime64[D]").astype(np.int64) * 1_000 + self.lake
+        return self.day * 1_000 + self.lake
 
     @property
     def month(self) -> IntArray:

@@ -153,19 +153,20 @@ class Property:
 
 
 #: Fields of `spectm.spectral.optics.Water` that vary over the lake. Ranges as in docs/optics.md, but that of
-#: the exponent, which ends at 1.2 there. Middles were fitted to quantiles of real spectra, starting from the
-#: defaults (docs/simulation.md).
+#: the exponent, which ends at 1.2 there, and of backscattering by cyanobacteria, which begins at 0.0039.
+#: Middles were fitted to quantiles of real spectra, starting from the defaults (docs/simulation.md).
 PROPERTIES: dict[str, Property] = {
-    "cdom_slope": Property(middle=0.0171, spread=0.001, low=0.014, high=0.019, relative=False),
-    "mineral_slope": Property(middle=0.0108, spread=0.0008, low=0.009, high=0.013, relative=False),
+    "cdom_slope": Property(middle=0.0172, spread=0.001, low=0.014, high=0.019, relative=False),
+    "mineral_slope": Property(middle=0.0106, spread=0.0008, low=0.009, high=0.013, relative=False),
     "mineral_absorption_440": Property(middle=0.033, spread=0.12, low=0.02, high=0.08),
-    "mineral_backscattering_555": Property(middle=0.0066, spread=0.11, low=0.0045, high=0.03),
-    "algal_absorption_factor": Property(middle=0.95, spread=0.13, low=0.5, high=2.0),
+    "mineral_backscattering_555": Property(middle=0.0063, spread=0.11, low=0.0045, high=0.03),
+    "algal_absorption_factor": Property(middle=0.89, spread=0.13, low=0.5, high=2.0),
     "algal_backscattering_555": Property(middle=0.0010, spread=0.12, low=0.0004, high=0.003),
-    "cyano_backscattering_510": Property(middle=0.0039, spread=0.1, low=0.003, high=0.0085),
-    "phycocyanin_absorption_620": Property(middle=0.007, spread=0.05, low=0.005, high=0.012),
-    "particle_exponent": Property(middle=1.25, spread=0.3, low=0.3, high=2.0, relative=False),
-    "fluorescence_yield": Property(middle=0.01, spread=0.12, low=0.003, high=0.025),
+    "cyano_backscattering_510": Property(middle=0.0034, spread=0.1, low=0.002, high=0.0085),
+    "phycocyanin_absorption_620": Property(middle=0.01, spread=0.05, low=0.005, high=0.012),
+    "particle_exponent": Property(middle=1.2, spread=0.34, low=0.3, high=2.0, relative=False),
+    "fluorescence_yield": Property(middle=0.0082, spread=0.12, low=0.003, high=0.025),
+    "cyano_phycoerythrin_571": Property(middle=0.0029, spread=0.25, low=0.0005, high=0.012),
 }
 
 

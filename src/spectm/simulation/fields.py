@@ -120,6 +120,11 @@ class RandomField:
         x, y : ndarray, shape (...)
             km. To move the field, move these the other way.
         """
-        values = np.fft.irfft2(self._waves * np.exp(1j * self._rate * day), s=N_MODES[::-1])
+        phase = self._rate * day
+        turned = np.empty_like(self._waves)  # half the time of a complex exponential
+        np.cos(phase, out=turned.real)
+        np.sin(phase, out=turned.imag)
+        turned *= self._waves
+        values = np.fft.irfft2(turned, s=N_MODES[::-1])
         rows, columns = y * (N_MODES[1] / SIZE_KM[1]), x * (N_MODES[0] / SIZE_KM[0])
         return ndimage.map_coordinates(values, [rows, columns], order=3, mode="grid-wrap", prefilter=False)

@@ -18,19 +18,27 @@ IntArray = npt.NDArray[np.intp]
 
 BLUE_NM, GREEN_NM, NIR_NM = 346.0, 555.0, 719.0
 SHARED_BY_NEIGHBOURS = 0.35
+RED_DETECTOR_NM, RED_FLOOR = 600.0, 0.45  # beyond it another detector, with less noise
+# The band at 681 nm sees less than those beside it: a share of the reflectance, fitted as the lines are.
+LOW_BAND_NM, LOW_BAND_SHARE = 680.7, -0.012
+PATTERN_SHARE = 0.4  # of the floor of noise that all pixels of a scene share
 INSTRUMENT_SPREAD = 0.2  # of what stays of a line, from one instrument to another
+GAS_SPREAD = 0.6  # of what stays of a gas, from scene to scene: the air is more or less humid
 LINE_WIDTH_NM = 2.5  # standard deviation: the bands' own width
-# Lines of the sun (calcium, the G band, hydrogen beta, magnesium, sodium, hydrogen alpha) and of the air
-# (oxygen and water vapour) that a correction made for slightly other band centres leaves behind.
-# With each line goes what stays of it on average, 1e-4 sr^-1: fitted to the median of real spectra, since a
-# band that lies off a line's middle errs to one side always.
+# Lines of the sun (calcium, the G band, hydrogen beta, magnesium, hydrogen alpha), gases of the air (oxygen,
+# water vapour) and the ends of detectors, where a correction made for slightly other bands leaves something.
+# With each goes what stays of it on average: 1e-4 sr^-1, and a share of the reflectance that is seen through
+# a gas. Fitted to medians of real spectra of odd days: a band that lies off a line's middle errs to one side.
 # fmt: off
 _LINES = np.array([
-    (357.0, 2.0), (374.0, 0.7), (393.5, -1.1), (397.5, 3.0), (427.0, -0.9), (431.0, 1.4), (486.1, 0.4),
-    (517.5, 0.6), (527.0, 0.6), (589.3, 0.0), (628.5, -1.0), (656.3, 0.5), (687.5, -3.0), (718.0, -1.5),
+    (357.0, 2.0, 0.0), (374.0, 0.7, 0.0), (393.5, -1.1, 0.0), (397.5, 3.5, 0.0), (427.0, -1.2, 0.0),
+    (431.0, 2.0, 0.0), (441.0, -0.6, 0.0), (480.0, 0.9, 0.0), (486.1, 0.6, 0.0), (497.0, -1.1, 0.0),
+    (514.0, -0.8, 0.0), (520.0, 0.8, 0.0), (529.0, 0.7, 0.0), (585.5, 2.0, 0.0), (589.3, -0.7, 0.0),
+    (628.5, -0.4, -0.013), (643.0, 0.0, 0.01), (656.3, 0.4, 0.0), (683.0, 0.0, 0.016), (687.8, -2.6, -0.032),
+    (718.5, 0.0, -0.13),
 ])
 # fmt: on
-LINES_NM, LINES_STAY = _LINES[:, 0], 1e-4 * _LINES[:, 1]
+LINES_NM, LINES_STAY, LINES_SHARE = _LINES[:, 0], 1e-4 * _LINES[:, 1], _LINES[:, 2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +72,18 @@ class NoiseConfig:
         Blue error at the side of a cloud.
     band, band_exponent : float
         Noise of single bands at 346 nm, and the power by which it falls with wavelength.
+    floor : float
+        Noise of single bands that comes on top and does not fall; less beyond 600 nm.
     line, line_mean : float
-        What stays of a line: spread from scene to scene, and times `LINES_STAY` on average.
+        What stays of a line: spread from scene to scene, and times `LINES_STAY` and `LINES_SHARE` on average.
     pattern, pattern_exponent : float
         A scene's error from band to band at 346 nm, and the power by which it falls with wavelength.
     """
 
     scale: float = 1.0
-    scene_mean: float = 2.2e-3
+    scene_mean: float = 2.1e-3
     scene_spread: float = 4.0e-3
-    scene_tail: float = 5.5e-3
+    scene_tail: float = 5.0e-3
     tail_shape: float = 0.8
     exponent: float = 4.0
     exponent_spread: float = 0.6
@@ -89,12 +99,13 @@ class NoiseConfig:
     brightness: float = 0.03
     water_in_nir: float = 0.5
     near_cloud: float = 3.0e-3
-    band: float = 2.1e-4
-    band_exponent: float = 5.2
-    line: float = 0.45e-4
+    band: float = 1.9e-4
+    band_exponent: float = 10.0
+    floor: float = 2.2e-5
+    line: float = 0.2e-4
     line_mean: float = 1.0
-    pattern: float = 0.9e-4
-    pattern_exponent: float = 3.0
+    pattern: float = 0.5e-4
+    pattern_exponent: float = 7.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,9 +176,11 @@ def retrieval_error(
     white += config.white_mean
     error += white[:, None] * (GREEN_NM / wavelength)
     error += truth * (config.brightness * smooth_chance(pixels, config.local_km, scene))[:, None]
-    error += _lines(wavelength, config, scene, sensor)
+    height, share = _lines(wavelength, config, scene, sensor)
+    error += height + truth * share
     error += _pattern(wavelength, config, scene)
-    spread = config.band * (BLUE_NM / wavelength) ** config.band_exponent
+    falling = config.band * (BLUE_NM / wavelength) ** config.band_exponent
+    spread = np.hypot(falling, _floor(wavelength, config))
     error += spread * _neighbours_alike(truth.shape, scene)
     return config.scale * error
 
@@ -228,18 +241,27 @@ def _left_over(sigma: float) -> float:
 
 def _lines(
     wavelength: FloatArray, config: NoiseConfig, scene: np.random.Generator, sensor: np.random.Generator
-) -> FloatArray:
-    """What stays of absorption lines, shape (n_bands,): part of the instrument, part of the scene."""
+) -> tuple[FloatArray, FloatArray]:
+    """What stays of absorption lines, sr^-1 and as a share of reflectance, shape (n_bands,) each."""
     shape = np.exp(-(((wavelength - LINES_NM[:, None]) / LINE_WIDTH_NM) ** 2) / 2)  # (line, band)
-    height = config.line_mean * LINES_STAY * (1 + INSTRUMENT_SPREAD * sensor.normal(size=LINES_NM.size))
-    height += config.line * scene.normal(size=LINES_NM.size)
-    return height @ shape
+    usual = config.line_mean * (1 + INSTRUMENT_SPREAD * sensor.normal(size=LINES_NM.size))
+    height = usual * LINES_STAY + config.line * scene.normal(size=LINES_NM.size)
+    vapour = 1 + GAS_SPREAD * scene.normal(size=LINES_NM.size)
+    share = (usual * vapour * LINES_SHARE) @ shape
+    share[int(np.abs(wavelength - LOW_BAND_NM).argmin())] += config.line_mean * LOW_BAND_SHARE
+    return height @ shape, share
 
 
 def _pattern(wavelength: FloatArray, config: NoiseConfig, rng: np.random.Generator) -> FloatArray:
     """A scene's error from band to band, shape (n_bands,)."""
     fall = (BLUE_NM / wavelength) ** config.pattern_exponent
-    return config.pattern * fall * _neighbours_alike(wavelength.shape, rng)
+    spread = np.hypot(config.pattern * fall, PATTERN_SHARE * _floor(wavelength, config))
+    return spread * _neighbours_alike(wavelength.shape, rng)
+
+
+def _floor(wavelength: FloatArray, config: NoiseConfig) -> FloatArray:
+    """Noise of single bands that does not fall with wavelength, sr^-1, shape (n_bands,)."""
+    return np.where(wavelength < RED_DETECTOR_NM, config.floor, config.floor * RED_FLOOR)
 
 
 def _neighbours_alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:

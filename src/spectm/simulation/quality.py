@@ -29,6 +29,9 @@ MAX_SUN_ZENITH, MAX_VIEW_ZENITH, MAX_POLARISATION, MAX_GLINT = 75.0, 60.0, 0.5, 
 # pixel; and how far its stray light reaches, lines and pixels.
 SOME_GLINT, CLOUDY, STRAY_REACH = 1e-4, 0.3, (2, 3)
 LAND_SHARE = 0.5
+# What is brighter than this at 865 nm, pi Rrs, counts as cloud: cloud_thresh of NASA's processing, less some
+# 0.008 that aerosol adds.
+BRIGHT_865 = 0.027 - 0.008
 # Skylight is less polarised than a single scattering: many scatterings, and bright water below.
 DEPOLARISATION = 0.7
 
@@ -59,6 +62,8 @@ class Conditions:
         Degrees.
     glint : ndarray
         From `spectm.simulation.orbit.glint`, sr^-1.
+    bright : ndarray of bool
+        True where the surface is taken for a cloud: scum, or some shore in the pixel.
     """
 
     land: FloatArray
@@ -67,11 +72,12 @@ class Conditions:
     view_zenith: FloatArray
     relative_azimuth: FloatArray
     glint: FloatArray
+    bright: BoolArray
 
 
 def seen_flags(conditions: Conditions) -> dict[str, BoolArray]:
     """Flags that follow from where sun, satellite, land and clouds are, by name."""
-    cloudy: BoolArray = conditions.cloud >= CLOUDY
+    cloudy: BoolArray = (conditions.cloud >= CLOUDY) | conditions.bright
     land: BoolArray = conditions.land >= LAND_SHARE
     reach: BoolArray = np.ones([2 * side + 1 for side in STRAY_REACH], dtype=bool)
     return {
@@ -90,7 +96,7 @@ def seen_flags(conditions: Conditions) -> dict[str, BoolArray]:
 
 def unseen(conditions: Conditions) -> BoolArray:
     """True where there is no reflectance: land and clouds are masked."""
-    return (conditions.land >= LAND_SHARE) | (conditions.cloud >= CLOUDY)
+    return (conditions.land >= LAND_SHARE) | (conditions.cloud >= CLOUDY) | conditions.bright
 
 
 def spectral_flags(Rrs: FloatArray, wavelength: FloatArray) -> dict[str, BoolArray]:

@@ -1,6 +1,6 @@
 """What PACE would deliver of a simulated lake: swaths at the true geometry, with errors and flags."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from spectm.data.regions import Region
+from spectm.simulation.bands import seen_bands
 from spectm.simulation.granule_file import Granule, granule_name, write_granule_file
 from spectm.simulation.granule_layout import RRS_RANGE
 from spectm.simulation.noise import (
@@ -20,11 +21,18 @@ from spectm.simulation.noise import (
     smooth_chance,
 )
 from spectm.simulation.orbit import Overpass, glint, overpasses, sun_angles
-from spectm.simulation.quality import Conditions, bits, seen_flags, spectral_flags, unseen
+from spectm.simulation.quality import (
+    BRIGHT_865,
+    Conditions,
+    bits,
+    seen_flags,
+    spectral_flags,
+    unseen,
+)
 from spectm.simulation.shoreline import BOX
 from spectm.simulation.swath import Swath, find_swath
 from spectm.spectral.indices import avw
-from spectm.spectral.optics import Water, band_reflectance
+from spectm.spectral.optics import Water, band_reflectance, reflectance
 from spectm.spectral.sensors import Sensor, named_sensor
 
 __all__ = [
@@ -53,11 +61,13 @@ WHOLE = None
 # times as wide as a cell of the lake.
 PARTS_ALONG, PARTS_ACROSS = (np.arange(n) / n - (n - 1) / (2 * n) for n in (3, 5))
 BEYOND = 0.15  # degrees that the lake goes on to the east of its map, mirrored: there it is open water
+NEAR = 0.2  # degrees from the lake's map within which a pixel may reach it
 AIR_MASS = 2 / np.cos(np.deg2rad(40))
 CLOUD_SIDE_KM, AEROSOL_KM = 3.0, 20.0
 # Chance has a stream for each purpose, so that none depends on how often another was asked.
 SCENE, INSTRUMENT, REPROCESSED, AEROSOL = 1, 2, 3, 4
 GREEN_LEAVES_NM, RED_EDGE_NM = 550.0, 712.0
+NEAR_INFRARED_NM = 865.0  # where clouds are looked for
 
 
 class State(Protocol):
@@ -213,7 +223,11 @@ def look(lake: Lake, overpass: Overpass, *, crop: Region | None = LAKE) -> Look:
     conditions = _conditions(swath, parts, state, lake.wind_speed(overpass.time))
     line, pixel = np.nonzero(~unseen(conditions))
     contents = _contents(state, parts, line, pixel)
-    Rrs = _truth(state, contents, conditions.land[line, pixel], named_sensor("oci-aop-v3"))
+    bright = _bright(state, contents, conditions.land[line, pixel])
+    conditions.bright[line[bright], pixel[bright]] = True
+    line, pixel = line[~bright], pixel[~bright]
+    contents = {name: values[~bright] for name, values in contents.items()}
+    Rrs = _truth(state, contents, conditions.land[line, pixel], seen_bands())
     return Look(swath=swath, conditions=conditions, line=line, pixel=pixel, Rrs=Rrs, contents=contents)
 
 
@@ -231,7 +245,7 @@ def observe(
 
     `seen` is what `look` gave for the same lake, overpass and crop: with it only the errors are left to do.
     """
-    config, sensor = config or SensorConfig(), named_sensor("oci-aop-v3")
+    config, sensor, true_nm = config or SensorConfig(), named_sensor("oci-aop-v3"), seen_bands().wavelength
     seen = look(lake, overpass, crop=crop) if seen is None else seen
     swath, conditions, line, pixel, truth = seen.swath, seen.conditions, seen.line, seen.pixel, seen.Rrs
     pixels = _pixels(conditions, line, pixel, swath.km)
@@ -242,14 +256,14 @@ def observe(
     moment = overpass.orbit + 2**31  # orbits before the first one have negative numbers
     Rrs = truth + retrieval_error(
         truth,
-        sensor.wavelength,
+        true_nm,
         pixels,
         config.noise,
         scene=stream(SCENE, moment),
         sensor=stream(INSTRUMENT),
     )
     if near_real_time:
-        Rrs += calibration_change(sensor.wavelength, config.noise, stream(REPROCESSED, moment))
+        Rrs += calibration_change(true_nm, config.noise, stream(REPROCESSED, moment))
     np.clip(Rrs, *RRS_RANGE, out=Rrs)  # what the packing can hold: a flat floor in the blue
     flags = seen_flags(conditions)
     for name, raised in spectral_flags(Rrs, sensor.wavelength).items():
@@ -290,8 +304,16 @@ class _Parts:
 
 
 def _parts(latitude: FloatArray, longitude: FloatArray, state: State) -> _Parts:
-    """Which cells are averaged over each pixel."""
-    lat, lon = _spread(latitude), _spread(longitude)
+    """Which cells are averaged over each pixel; only those near the lake are looked at."""
+    shape = (*latitude.shape, PARTS_ALONG.size * PARTS_ACROSS.size)
+    parts = _Parts(np.zeros(shape, np.intp), np.zeros(shape, np.intp), np.ones(shape, dtype=bool))
+    near = (latitude > state.latitude[-1] - NEAR) & (latitude < state.latitude[0] + NEAR)
+    near &= (longitude > state.longitude[0] - NEAR) & (longitude < state.longitude[-1] + BEYOND + NEAR)
+    if not near.any():
+        return parts
+    lines, pixels = (np.flatnonzero(near.any(axis=axis)) for axis in (1, 0))
+    block = (slice(lines[0], lines[-1] + 1), slice(pixels[0], pixels[-1] + 1))
+    lat, lon = (np.stack(list(_spread(place[block])), axis=-1) for place in (latitude, longitude))
     steps = [float(np.diff(axis[:2])[0]) for axis in (state.latitude, state.longitude)]
     row = np.rint((lat - state.latitude[0]) / steps[0]).astype(np.intp)
     column = np.rint((lon - state.longitude[0]) / steps[1]).astype(np.intp)
@@ -300,16 +322,17 @@ def _parts(latitude: FloatArray, longitude: FloatArray, state: State) -> _Parts:
     outside = (row < 0) | (row >= n_rows) | (column < 0) | (column >= beyond)
     mirrored = np.where(column >= n_columns, 2 * n_columns - 1 - column, column)
     row, column = np.clip(row, 0, n_rows - 1), np.clip(mirrored, 0, n_columns - 1)
-    return _Parts(row, column, outside | state.land[row, column])
+    parts.row[block], parts.column[block] = row, column
+    parts.land[block] = outside | state.land[row, column]
+    return parts
 
 
-def _spread(place: FloatArray) -> FloatArray:
-    """Coordinate of the parts of every pixel, shape (n_lines, n_pixels, n_parts)."""
+def _spread(place: FloatArray) -> Iterator[FloatArray]:
+    """Coordinate of each part of every pixel, shape (n_lines, n_pixels), one part after the other."""
     down, across = (
         np.gradient(place, axis=axis) if place.shape[axis] > 1 else np.zeros_like(place) for axis in (0, 1)
     )
-    shares = [(i, j) for i in PARTS_ALONG for j in PARTS_ACROSS]
-    return np.stack([place + i * down + j * across for i, j in shares], axis=-1)
+    return (place + i * down + j * across for i in PARTS_ALONG for j in PARTS_ACROSS)
 
 
 def _conditions(swath: Swath, parts: _Parts, state: State, wind: float) -> Conditions:
@@ -323,19 +346,21 @@ def _conditions(swath: Swath, parts: _Parts, state: State, wind: float) -> Condi
         view_zenith=swath.zenith,
         relative_azimuth=relative,
         glint=glint(sun, swath.zenith, relative, wind),
+        bright=np.zeros(sun.shape, dtype=bool),
     )
 
 
 def _cloud(swath: Swath, state: State) -> FloatArray:
     """Cloud over every pixel; beyond the map the sky repeats, mirrored."""
-    index = []
-    for places, axis in (
-        (_spread(swath.latitude), state.latitude),
-        (_spread(swath.longitude), state.longitude),
-    ):
-        at = np.rint((places - axis[0]) / (axis[1] - axis[0])).astype(np.intp) % (2 * axis.size)
-        index.append(np.minimum(at, 2 * axis.size - 1 - at))
-    return state.cloud[index[0], index[1]].mean(axis=-1)
+
+    def cell(place: FloatArray, axis: FloatArray) -> IntArray:
+        at = np.rint((place - axis[0]) / (axis[1] - axis[0])).astype(np.intp) % (2 * axis.size)
+        return np.minimum(at, 2 * axis.size - 1 - at)
+
+    total = np.zeros(swath.latitude.shape)
+    for lat, lon in zip(_spread(swath.latitude), _spread(swath.longitude), strict=True):
+        total += state.cloud[cell(lat, state.latitude), cell(lon, state.longitude)]
+    return total / (PARTS_ALONG.size * PARTS_ACROSS.size)
 
 
 def _contents(state: State, parts: _Parts, line: IntArray, pixel: IntArray) -> dict[str, FloatArray]:
@@ -355,10 +380,21 @@ def _contents(state: State, parts: _Parts, line: IntArray, pixel: IntArray) -> d
 
 def _truth(state: State, contents: Mapping[str, FloatArray], land: FloatArray, sensor: Sensor) -> FloatArray:
     """Rrs without error of seen pixels, sr^-1, shape (n, n_bands): their water, and shore that is in them."""
-    water = state.water()
-    optical = {one.name: contents[one.name] for one in fields(water) if one.name in contents}
-    Rrs = band_reflectance(replace(water, **optical), sensor).reshape(land.size, sensor.n_bands)
+    Rrs = band_reflectance(_water(state, contents), sensor).reshape(land.size, sensor.n_bands)
     return Rrs + land[:, None] * (_leaves(sensor.wavelength) - Rrs)
+
+
+def _bright(state: State, contents: Mapping[str, FloatArray], land: FloatArray) -> BoolArray:
+    """Where seen pixels are so bright in the near infrared that they are taken for clouds, shape (n,)."""
+    nm = np.array([NEAR_INFRARED_NM])
+    Rrs = reflectance(_water(state, contents), nm).reshape(land.size)
+    return np.asarray(np.pi * (Rrs + land * (_leaves(nm)[0] - Rrs)) > BRIGHT_865)
+
+
+def _water(state: State, contents: Mapping[str, FloatArray]) -> Water:
+    """Water of seen pixels; what does not differ from place to place is that of the lake."""
+    water = state.water()
+    return replace(water, **{one.name: contents[one.name] for one in fields(water) if one.name in contents})
 
 
 def _leaves(wavelength: FloatArray) -> FloatArray:

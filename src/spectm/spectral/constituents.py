@@ -23,26 +23,28 @@ FloatArray = npt.NDArray[np.floating[Any]]
 EDGE_NM = 10.0
 
 # Pigment bands. Centre and full width at half maximum, nm: Chase et al. (2013), Methods Oceanogr. 7; but the
-# two in the ultraviolet, which hold absorption where it is at 400 nm, and the two red ones are our choice.
+# two in the ultraviolet, which hold absorption where it is at 400 nm, that at 501 nm, for the carotenoids of
+# cyanobacteria (myxoxanthophyll), and the two red ones are our choice.
 # Algae: height at 1 mg m^-3, m^2 mg^-1, and the power of concentration by which it falls (packaging). Fitted
 # here to Bricaud et al. (1998), J. Geophys. Res. 103, 31033, 400-684 nm, 0.5-25 mg m^-3: within 9 %.
-# Cyanobacteria: height relative to the red band, without phycobilins; our choice.
+# Cyanobacteria: height relative to the red band, without phycobilins; fitted to real spectra.
 _BANDS = np.array(
     [
         # centre, width, algae: height, power, cyanobacteria: height
-        (350, 50.0, 0.02272, 0.311, 1.0),
-        (380, 40.0, 0.00878, 0.319, 0.5),
-        (406, 37.68, 0.02108, 0.307, 0.9),
-        (434, 28.26, 0.02907, 0.365, 1.1),
-        (453, 28.26, 0.01726, 0.405, 0.4),
+        (350, 50.0, 0.02272, 0.311, 0.9),
+        (380, 40.0, 0.00878, 0.319, 0.4),
+        (406, 37.68, 0.02108, 0.307, 1.6),
+        (434, 28.26, 0.02907, 0.365, 1.25),
+        (453, 28.26, 0.01726, 0.405, 0.45),
         (470, 30.615, 0.01650, 0.431, 0.5),
-        (492, 37.68, 0.01968, 0.381, 0.7),
-        (523, 32.97, 0.00830, 0.152, 0.35),
-        (550, 32.97, 0.00506, 0.034, 0.3),
-        (584, 37.68, 0.00486, 0.127, 0.35),
-        (617, 30.615, 0.00462, 0.150, 0.22),
-        (638, 25.905, 0.00494, 0.129, 0.12),
-        (660, 25.905, 0.00600, 0.212, 0.1),
+        (492, 37.68, 0.01968, 0.381, 0.53),
+        (501, 24.0, 0.0, 0.0, 0.19),
+        (523, 32.97, 0.00830, 0.152, 0.22),
+        (550, 32.97, 0.00506, 0.034, 0.14),
+        (584, 37.68, 0.00486, 0.127, 0.17),
+        (617, 30.615, 0.00462, 0.150, 0.13),
+        (638, 25.905, 0.00494, 0.129, 0.13),
+        (660, 25.905, 0.00600, 0.212, 0.13),
         (676.5, 24.4, 0.01578, 0.166, 0.0),
         (679, 26.0, 0.0, 0.0, 1.0),
     ]
@@ -54,7 +56,9 @@ MAX_PACKED_CHLOROPHYLL = 25.0
 
 # Phycocyanin and, beside it, allophycocyanin: centre and full width, nm; relative height, our choice.
 PHYCOCYANIN_NM, PHYCOCYANIN_WIDTH_NM = 620.0, 45.0
-ALLOPHYCOCYANIN_NM, ALLOPHYCOCYANIN_WIDTH_NM, ALLOPHYCOCYANIN_HEIGHT = 650.0, 30.0, 0.25
+ALLOPHYCOCYANIN_NM, ALLOPHYCOCYANIN_WIDTH_NM, ALLOPHYCOCYANIN_HEIGHT = 650.0, 30.0, 0.3
+# Phycoerythrin (peak at 565 nm) and phycoerythrocyanin (575 nm) as one band; fitted to real spectra.
+PHYCOERYTHRIN_NM, PHYCOERYTHRIN_WIDTH_NM = 571.0, 31.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +94,8 @@ class Water:
         Backscattering by eukaryotic algae at 555 nm, m^2 mg^-1.
     cyano_absorption_675 : array_like
         Absorption by cyanobacteria, without their phycobilins, at 675 nm, m^2 mg^-1 of their chlorophyll-a.
+    cyano_phycoerythrin_571 : array_like
+        Absorption by phycoerythrin and its like at 571 nm, m^2 mg^-1 of the chlorophyll-a of cyanobacteria.
     cyano_backscattering_510 : array_like
         Backscattering by cyanobacteria at 510 nm, m^2 mg^-1 of their chlorophyll-a; large with gas vacuoles.
     phycocyanin_absorption_620 : array_like
@@ -126,7 +132,8 @@ class Water:
     algal_absorption_factor: npt.ArrayLike = 1.0
     algal_backscattering_555: npt.ArrayLike = 0.0010  # WASI
     # Our choice among what is found for the red peak of chlorophyll-a, 0.014-0.023.
-    cyano_absorption_675: npt.ArrayLike = 0.016
+    cyano_absorption_675: npt.ArrayLike = 0.015
+    cyano_phycoerythrin_571: npt.ArrayLike = 0.003  # fitted to real spectra
     # Lower end of 0.0039-0.0072, cells with gas vacuoles: Matthews and Bernard (2013), Biogeosciences 10.
     cyano_backscattering_510: npt.ArrayLike = 0.0039
     phycocyanin_absorption_620: npt.ArrayLike = 0.0095  # Simis et al. (2005), Limnol. Oceanogr. 50, 237-245
@@ -200,7 +207,7 @@ def pure_water(wavelength: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     Parameters
     ----------
     wavelength : array_like, shape (n,)
-        nm. From 345 to 900 nm a table is interpolated, linearly; to `EDGE_NM` beyond, its last value is kept.
+        nm. From 345 to 900 nm a table is interpolated, smoothly; to `EDGE_NM` beyond, its last value is kept.
 
     Returns
     -------
@@ -223,7 +230,18 @@ def pure_water(wavelength: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     [0.0565] [0.000735]
     """
     nm, table = check_nm(wavelength), _pure_water_table()
-    return np.interp(nm, table[:, 0], table[:, 1]), np.interp(nm, table[:, 0], table[:, 2])
+    return _smooth_between(nm, table[:, 0], table[:, 1]), _smooth_between(nm, table[:, 0], table[:, 2])
+
+
+def _smooth_between(nm: FloatArray, rows: FloatArray, values: FloatArray) -> FloatArray:
+    """Rows of a table joined by cubics (slopes: those of the rows beside), without kinks; ends are kept."""
+    at = np.clip(nm, rows[0], rows[-1])
+    left = np.clip(np.searchsorted(rows, at, side="right") - 1, 0, rows.size - 2)
+    step = rows[left + 1] - rows[left]
+    t, slope = (at - rows[left]) / step, np.gradient(values, rows)
+    rise = values[left + 1] - values[left]
+    start, end = slope[left] * step - rise, rise - slope[left + 1] * step
+    return np.asarray(values[left] + t * rise + t * (1 - t) * ((1 - t) * start + t * end))
 
 
 def _pigment_bands(nm: FloatArray) -> FloatArray:
@@ -243,7 +261,8 @@ def algal_absorption(water: Water, wavelength: npt.ArrayLike) -> FloatArray:
     packed = np.clip(
         chlorophyll, np.finfo(np.float64).tiny, MAX_PACKED_CHLOROPHYLL
     )  # 0 has no negative power
-    specific = (ALGAL_HEIGHT * packed**-ALGAL_POWER) @ _pigment_bands(nm)  # (..., n)
+    height = ALGAL_HEIGHT * np.exp(-ALGAL_POWER * np.log(packed))  # a power, but quicker
+    specific = height @ _pigment_bands(nm)  # (..., n)
     return column(water.algal_absorption_factor) * chlorophyll * specific
 
 
@@ -252,12 +271,15 @@ def cyano_absorption(water: Water, wavelength: npt.ArrayLike) -> FloatArray:
 
     Notes
     -----
-    :math:`a = C_{cyano}\, a_{675} P(\lambda) + PC\, a_{620} Q(\lambda)`; P is 1 at 675 nm, Q at 620 nm.
+    :math:`a = C_{cyano} (a_{675} P(\lambda) + a_{571} E(\lambda)) + PC\, a_{620} Q(\lambda)`;
+    P is 1 at 675 nm, E at 571 nm, Q at 620 nm.
     """
     nm = check_nm(wavelength)
     chlorophyll = column(water.cyano_chlorophyll) * column(water.cyano_absorption_675)
     phycocyanin = column(water.phycocyanin) * column(water.phycocyanin_absorption_620)
-    return chlorophyll * _cyano_shape(nm) + phycocyanin * _phycobilin_shape(nm)
+    phycoerythrin = column(water.cyano_chlorophyll) * column(water.cyano_phycoerythrin_571)
+    orange = gaussian(nm, PHYCOERYTHRIN_NM, PHYCOERYTHRIN_WIDTH_NM)
+    return chlorophyll * _cyano_shape(nm) + phycoerythrin * orange + phycocyanin * _phycobilin_shape(nm)
 
 
 def _cyano_shape(nm: FloatArray) -> FloatArray:
