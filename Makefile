@@ -5,6 +5,7 @@ DATA ?= $(SPECTM_SHARED)/data/lake_erie
 OUT ?= runs/reproduce
 BIN = .venv/bin
 export SPECTM_SHARED
+export PYTHONDONTWRITEBYTECODE = # else every test run would compile all tests anew
 
 PATCHES = $(DATA)/pace_station_patches.nc
 EVALUATE = $(BIN)/spectm evaluate --patches $(PATCHES) --unlabelled $(DATA)/pace_pixels.nc --labels $(DATA)/glerl

@@ -157,6 +157,7 @@ def other_bands(patches: Patches, wavelength: np.ndarray) -> Patches:
     return replace(patches, Rrs=np.moveaxis(moved, -1, 1).astype(np.float32), wavelength=wavelength)
 
 
+@pytest.mark.slow
 def test_predict_on_other_bands(regressor: Path, study: Study, tmp_path: Path, fails) -> None:
     """Twice as many bands: refused, unless asked to interpolate, which then gives the same estimates."""
     known = study.patches.wavelength
@@ -220,6 +221,7 @@ def test_a_blend_answers_for_now_and_for_later(blend: Path, study: Study, tmp_pa
     np.testing.assert_allclose((ahead - later)[seen.index], left * (now - usual)[seen.index], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_patches_without_a_name_are_places_of_their_own(blend: Path, study: Study, tmp_path: Path) -> None:
     out = tmp_path / "pixels.csv"
     call("predict", "--model", blend, "--patches", study.pixels_file, "--out", out)
@@ -246,6 +248,7 @@ def test_finetune_refuses_settings_of_the_pretrained_model(
     assert "encoder is part of the pretrained model" in message
 
 
+@pytest.mark.slow
 def test_predict_wants_no_context(pretrained: Path, study: Study, tmp_path: Path, fails) -> None:
     data = ("--patches", study.patches_file, "--labels", study.labels_file)
     out = tmp_path / "seasonal"

@@ -73,6 +73,7 @@ def test_options_reach_the_cube(granules, tmp_path) -> None:
         assert cube.attrs["layout"]["statistic"] == "median"
 
 
+@pytest.mark.slow
 def test_a_bad_granule_is_named_at_the_end_and_the_exit_code_is_1(granules, tmp_path, capsys) -> None:
     (granules / "torn.nc").write_bytes(b"\x89HDF\r\n\x1a\n and then nothing")
     assert run("compose", granules, REGION, "--out", tmp_path / "c.zarr") == 1

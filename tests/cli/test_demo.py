@@ -53,6 +53,7 @@ def test_commands_in_their_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert ran[0][ran[0].index("--seed") + 1] == "5"
 
 
+@pytest.mark.slow
 def test_the_last_period_that_shows_the_lake(tmp_path: Path) -> None:
     Rrs = numbered(4, 3, 3)
     Rrs[2, 1:] = np.nan  # a third of the water is seen
@@ -66,6 +67,7 @@ def test_the_last_period_that_shows_the_lake(tmp_path: Path) -> None:
         last_seen_period(make_cube(tmp_path / "none.zarr", np.full_like(Rrs, np.nan)))
 
 
+@pytest.mark.slow
 def test_a_map_is_compared_where_both_are(tmp_path: Path) -> None:
     truth = np.array([[1.0, 1.0, np.nan], [4.0, 0.001, 10.0]])
     estimate = np.array([[1.9, 2.1, 3.0], [4.0, 0.05, np.nan]])

@@ -109,6 +109,7 @@ def test_a_second_run_says_that_nothing_is_to_be_fetched(
     assert archive.downloads() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["y", "Yes "])
 def test_a_question_on_a_terminal(
     archive: Archive, fetch: Command, terminal: Callable[..., list[str]], tmp_path: Path, answer: str

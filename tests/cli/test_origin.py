@@ -95,6 +95,7 @@ def test_from_granule_to_patches(
         assert ("SIMULATED" in capsys.readouterr().out) == simulated
 
 
+@pytest.mark.slow
 def test_a_mix_of_granules_is_refused(
     granule: Callable[[str, bool], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_mix_of_granules_is_refused(
     assert "found both: simulated the granules, real the cube" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_mix_of_laboratory_and_satellite_is_refused(
     granule: Callable[[str, bool], Path],
     record: Callable[..., Path],

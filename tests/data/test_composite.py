@@ -141,6 +141,7 @@ def test_ages_run_to_the_end_of_the_period(tmp_path: Path) -> None:
     assert composed(two).age[1, 1] == pytest.approx(2.5)
 
 
+@pytest.mark.slow
 def test_what_is_incomplete_is_counted(tmp_path: Path) -> None:
     Rrs = np.full((1, 3, BANDS.size), 0.01)
     Rrs[0, 1, 2] = np.nan
@@ -193,6 +194,7 @@ def test_a_map_falls_on_its_own_cells_in_either_order_of_latitudes(tmp_path: Pat
     assert np.isnan(made.spread).all()
 
 
+@pytest.mark.slow
 def test_a_granule_without_a_complete_pixel_gives_nothing(tmp_path: Path) -> None:
     for statistic in ("mean", "median", "weighted"):
         Rrs = np.full((1, 2, BANDS.size), 0.01)

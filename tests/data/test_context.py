@@ -92,6 +92,7 @@ def test_climatology_survives_json() -> None:
     assert restored.predict(days, stations).tolist() == fitted.predict(days, stations).tolist()
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 366), st.floats(-1, 3)), min_size=1, max_size=6),
     st.integers(1, 366),

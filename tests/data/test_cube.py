@@ -208,6 +208,7 @@ def test_damage_found_by_one_tile_is_left_out_of_all(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first["count"].values, second["count"].values)
 
 
+@pytest.mark.slow
 def test_a_twin_stands_in_for_a_granule_whose_damage_comes_to_light(tmp_path: Path) -> None:
     day, other = "2024-08-04", "2024-08-05"
     files = [write_day(tmp_path, other, 0.003), write_day(tmp_path, day, 0.005, near_real_time=True)]
@@ -240,6 +241,7 @@ def test_damaged_twins_are_gone_through_to_the_last(tmp_path: Path) -> None:
         assert float(cube["Rrs"].mean()) == pytest.approx(0.009, abs=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boxed", [False, True])
 def test_a_region_without_granules_is_no_cube_but_one_of_clouds_is(tmp_path: Path, boxed: bool) -> None:
     box = {"geospatial_lat_min": 41.3, "geospatial_lat_max": 41.6}
@@ -342,6 +344,7 @@ def test_a_run_killed_while_the_cube_grows_is_done_again_in_full(
     same(tmp_path / "cube.zarr", tmp_path / "at-once.zarr")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_a_finished_period_is_not_made_anew_from_less(make, archive: Path, tmp_path: Path) -> None:
     (archive / "PACE_OCI.20240720T175305.L2.OC_AOP.V3_1.nc").unlink()
@@ -355,6 +358,7 @@ def test_a_finished_period_is_not_made_anew_from_less(make, archive: Path, tmp_p
     assert [str(period.start) for period in make(recompose=True, **options).written] == ["2024-07-19"]
 
 
+@pytest.mark.slow
 def test_a_newer_twin_of_other_bands_does_not_push_out_the_one_that_fits(make, archive: Path) -> None:
     write_day(archive, "2024-08-04", 0.05, version="3.2", wavelength=BANDS + 0.4)
     report = make()
@@ -374,6 +378,7 @@ def test_swaths_without_coverage_are_dated_by_their_lines(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "match"),
     [
@@ -395,6 +400,7 @@ def test_a_misspelt_flag_is_refused_before_anything_is_made(make, tmp_path: Path
     assert not (tmp_path / "cube.zarr").exists()
 
 
+@pytest.mark.slow
 def test_a_map_of_more_than_a_period_is_not_used(tmp_path: Path) -> None:
     lat, lon = np.arange(41.9, 41.0, -0.1), np.arange(-83.95, -83.0, 0.1)
     options = {"lat": lat, "lon": lon, "values": np.full((lat.size, lon.size, 3), 0.02), "wavelength": BANDS}
@@ -452,6 +458,7 @@ def test_an_unfinished_period_is_not_shown(make, tmp_path: Path) -> None:
     assert [str(period.start) for period in make().written] == ["2024-07-27"]
 
 
+@pytest.mark.slow
 def test_no_scheduler_is_an_error_that_says_how_to_start_one(make, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match="Start one with `dask scheduler`"):
         make(cluster="no-such-scheme://127.0.0.1:1")

@@ -32,6 +32,7 @@ def extra(cube: Path) -> xr.Dataset:
 # Places, order and values
 
 
+@pytest.mark.slow
 def test_windows_tile_the_grid_from_its_north_west_corner(tmp_path: Path) -> None:
     cube = make_cube(tmp_path / "a.zarr", numbered(2, 7, 10))  # a row and a column are left over
     patches = cut(cube, **ALL)
@@ -70,6 +71,7 @@ def test_names_grow_with_the_grid(tmp_path: Path) -> None:
     assert cut(cube, size=1).station.tolist() == ["r00000c00003", "r00000c10000"]
 
 
+@pytest.mark.slow
 def test_longitudes_beyond_the_date_line_are_west(tmp_path: Path) -> None:
     cube = make_cube(tmp_path / "a.zarr", numbered(1, 1, 4), west=179.5, resolution=0.25)
     assert cut(cube, size=1).longitude.tolist() == [179.625, 179.875, -179.875, -179.625]
@@ -264,6 +266,7 @@ def test_a_share_that_binary_rounds_up_is_not_one_pixel_more() -> None:
     assert valid_wanted(0.28, 5) == 7  # 0.28 * 25 is 7.000000000000001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, 0.01])
 def test_a_cube_that_someone_changed_is_not_cut(tmp_path: Path, value: float) -> None:
     import zarr

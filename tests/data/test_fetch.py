@@ -102,6 +102,7 @@ def test_the_token_of_the_environment_comes_first(
     assert TOKEN not in repr(granted)
 
 
+@pytest.mark.slow
 def test_name_and_password_of_the_environment_come_next(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +166,7 @@ def test_no_answer_from_the_login_host(
 # A run without trouble
 
 
+@pytest.mark.slow
 def test_files_and_what_is_recorded_of_them(archive: Archive, granted: Login, tmp_path: Path) -> None:
     found = [described(archive.add(L2)), described(archive.add(OTHER, body=granule_bytes(seed=1)))]
     folder = tmp_path / "deep" / "granules"

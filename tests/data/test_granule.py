@@ -173,12 +173,14 @@ def test_rhos_has_no_unit_in_the_archive(make_map) -> None:
         assert granule["rhos"].values[2, 3, 0] == pytest.approx(0.023, abs=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", ["1", "dimensionless", "unitless"])
 def test_spellings_of_no_unit(make_map, units: str) -> None:
     with open_granule(make_map(suite="SFREFL", units={"rhos": units})) as granule:
         assert granule["rhos"].attrs["units"] == "1"
 
 
+@pytest.mark.slow
 def test_names_of_version_3_2(make_map, make_granule, tmp_path: Path) -> None:
     """OC_AOP and RRS are called AOP there, and the map has more variables."""
     path = make_map(suite="AOP", version="3.2", extra={"avw": np.full((4, 6), 500.0)})
@@ -579,6 +581,7 @@ def test_a_wrong_unit_in_a_map(make_map, name: str, units: str | None) -> None:
         open_granule(make_map(suite="SFREFL", units={name: units}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wavelength", [[443, 443, 560], [560, 443, 665], [-32767, 443, 560]])
 def test_wavelengths_must_increase(make_granule, wavelength: list[int]) -> None:
     with pytest.raises(GranuleError, match=r"wanted increasing wavelengths, found .*granule-0\.nc"):

@@ -64,6 +64,7 @@ def test_a_place_on_an_edge_is_in_one_cell_south_and_east_of_it() -> None:
     assert grid.cell_of(latitude, longitude, grid.whole).tolist() == [0, 5, 7, -1, -1, -1]
 
 
+@pytest.mark.slow
 @given(st.floats(-1, 3), st.floats(-1, 3))
 def test_tiles_share_no_place_and_lose_none(latitude: float, longitude: float) -> None:
     grid = Grid(west=0, north=2, resolution=0.1, n_rows=20, n_columns=20)

@@ -72,6 +72,7 @@ def test_nothing_left_is_an_error() -> None:
         Memory.fit(weekly(swinging), last_year=2022)
 
 
+@pytest.mark.slow
 def test_real_record(lake_erie: Path) -> None:
     """The protocol carries 0.485 of a departure eight days on, learned from the same years."""
     memory = Memory.fit(surface_samples(read_labels(lake_erie / "glerl")), last_year=2022)

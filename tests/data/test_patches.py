@@ -145,6 +145,7 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
         read_patches(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Rrs", "wavelength", "time"])
 def test_a_missing_variable_is_named_with_those_found(tmp_path, name):
     path = saved(station_dataset().drop_vars(name), tmp_path)

@@ -171,6 +171,7 @@ def test_the_station_lies_at_the_median_of_its_positions(
     assert (row["latitude"], row["longitude"]) == (41.441, -83.47)
 
 
+@pytest.mark.slow
 def test_the_time_of_the_line_counts(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     lines = np.datetime64(NOON, "ns") + (60 * np.arange(8)).astype("timedelta64[s]")
     rows = match(make_granule(time=lines), make_labels(sample(0))).rows
@@ -218,6 +219,7 @@ def test_beyond_the_edge_of_the_granule_nothing_is_valid(
     assert inner[1, 1] == pytest.approx(0.0043, abs=1.1e-6)
 
 
+@pytest.mark.slow
 def test_a_station_at_the_date_line(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     latitude, longitude = swath_grid(8, 8, west=179.97, tilt=0.0)  # pixel 3 lies at 180
     path = make_granule(latitude=latitude, longitude=longitude)
@@ -271,6 +273,7 @@ def test_a_real_granule(pace_files: Path, make_labels: Callable[..., Labels]) ->
 # Each reason by itself
 
 
+@pytest.mark.slow
 def test_no_granule_within_hours(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     path = make_granule()
     assert match(path, make_labels(sample(48.5))).rows["reason"][0] == ""
@@ -280,6 +283,7 @@ def test_no_granule_within_hours(make_granule: MakeGranule, make_labels: Callabl
     assert found == ("no granule within hours", "the nearest is 3.1 h apart: a.nc")
 
 
+@pytest.mark.slow
 def test_the_hours_are_those_of_the_line_not_of_the_granule(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -288,6 +292,7 @@ def test_the_hours_are_those_of_the_line_not_of_the_granule(
     assert found == ("no granule within hours", "the nearest is 2.0 h apart: a.nc")
 
 
+@pytest.mark.slow
 def test_outside_every_granule(make_granule: MakeGranule, make_labels: Callable[..., Labels]) -> None:
     found = reason(match(make_granule(), make_labels(sample(1, place=(41.44, -83.2)))))
     assert found == ("outside every granule", "no pixel near 41.440 N, -83.200 E; a.nc, 1.0 h apart")
@@ -543,6 +548,7 @@ def test_the_real_layout_is_the_same(
             assert made[name].dtype.kind == real[name].dtype.kind
 
 
+@pytest.mark.slow
 def test_without_a_usable_window_there_is_no_file(
     tmp_path: Path, make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:

@@ -44,6 +44,7 @@ def test_gains_are_corrected_for_every_row_of_the_table(folder) -> None:
     assert best.corrected_low < best.low < best.value < best.corrected_high
 
 
+@pytest.mark.slow
 def test_the_best_model_says_it(folder) -> None:
     run = read_run_folder(folder)
     best = findings.gains_over_calendar(run, "current")["spectm", "season+lab"]

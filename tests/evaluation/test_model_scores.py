@@ -26,6 +26,7 @@ def model(study: Study) -> Forecaster:
     return train_forecaster([], Settings(), study.patches, task.rows.iloc[:20], task.y[:20], record, {})
 
 
+@pytest.mark.slow
 def test_scores_of_rows_seen_and_unseen(study: Study, model: Forecaster, tmp_path) -> None:
     scores, written = score_model(model, "mine", study.patches, study.labels, tmp_path)
     assert [path.name for path in written] == ["scores.csv", "predictions.csv", "run.json"]
@@ -45,6 +46,7 @@ def test_scores_of_rows_seen_and_unseen(study: Study, model: Forecaster, tmp_pat
     assert json.loads((tmp_path / "run.json").read_text())["model"] == "mine"
 
 
+@pytest.mark.slow
 def test_no_earlier_years_are_needed(study: Study, model: Forecaster, tmp_path) -> None:
     late = study.labels.table["date"].str.startswith("2024")
     labels = replace(study.labels, table=study.labels.table[late])
@@ -60,6 +62,7 @@ def test_files_of_other_days_are_refused(study: Study, model: Forecaster, tmp_pa
         score_model(model, "mine", replace(study.patches, time=late), study.labels, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command(study: Study, model: Forecaster, tmp_path, capsys) -> None:
     model.save(tmp_path / "mine")
     files = ["--patches", str(study.patches_file), "--labels", str(study.labels_file)]

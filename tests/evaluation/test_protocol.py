@@ -191,6 +191,7 @@ def test_neighbours_lose_the_pixel_that_they_share(study: Study) -> None:
     assert secret.isdisjoint({bytes(pixel) for pixel in pixel_file.Rrs[:, :, 0, 0]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_test_spectra_do_not_move_the_normalisation(study: Study, tiny_settings, split: str) -> None:
     """Tested pixels, wherever they occur, are made brighter."""

@@ -101,6 +101,7 @@ def test_a_classifier_of_equals_guesses(name: str) -> None:
     assert found.centre_nm.shape == found.importance.shape
 
 
+@pytest.mark.slow
 def test_a_classifier_finds_where_spectra_differ() -> None:
     """Only bands beyond 650 nm differ: certainty, and they are the reason."""
     found = separate(
@@ -139,6 +140,7 @@ def test_drawn_spectra_have_the_shares_of_months() -> None:
     assert drawn(pool, like.at(like.month == 6), 9999, np.random.default_rng(0)).n == (pool.month == 6).sum()
 
 
+@pytest.mark.slow
 def test_rank_correlation_with_an_interval() -> None:
     """A rising curve has 1; what was not measured does not count."""
     observed = np.array([1.0, 2.0, np.nan, 3.0, 4.0, 5.0])

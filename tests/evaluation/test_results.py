@@ -124,6 +124,7 @@ def test_order_of_rows_does_not_matter(task: Task, tasks) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", [True, False], ids=["beside a whole model", "alone"])
 @pytest.mark.parametrize("split", ["leave-date-out", "random-5", "forward"])
 def test_a_missing_row_is_refused(task: Task, tasks, split: str, beside: bool) -> None:

@@ -84,6 +84,7 @@ def test_it_goes_on_where_it_stopped(
     assert write_season(tmp_path / "lake", SMALL, workers=1).n_written == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

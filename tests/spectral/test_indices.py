@@ -278,6 +278,7 @@ def test_other_dimensions_only_carry_along(Rrs: np.ndarray) -> None:
         np.testing.assert_allclose(index.function(Rrs[1, 2], SHORT), whole[1, 2])
 
 
+@pytest.mark.slow
 @given(Rrs=spectra)
 def test_signs_and_ranges(Rrs: np.ndarray) -> None:
     assert flh(Rrs, SHORT) == -cyanobacteria_index(Rrs, SHORT)

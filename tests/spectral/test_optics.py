@@ -268,6 +268,7 @@ def test_the_peak_near_700_nm_grows_and_moves_red() -> None:
     assert np.all(np.diff([spectrum.max() for spectrum in Rrs]) > 0)
 
 
+@pytest.mark.slow
 def test_indices_rise_with_what_they_stand_for() -> None:
     def index(name: str, waters: list[Water]) -> np.ndarray:
         return np.array([INDICES[name].function(band_reflectance(w, AOP), AOP.wavelength) for w in waters])

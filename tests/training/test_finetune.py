@@ -122,6 +122,7 @@ def test_validation_rows_train_nothing(fabric, pretrained, labelled, settings, a
     assert_same_weights(first.module, second.module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder_rate", [0.0, 0.01, 1.0])
 def test_the_encoder_has_its_own_rate(fabric, pretrained, labelled, settings, encoder_rate: float) -> None:
     data, observed, below, dates = labelled
@@ -139,6 +140,7 @@ def test_the_encoder_has_its_own_rate(fabric, pretrained, labelled, settings, en
     assert moved <= 5 * 5e-3 * encoder_rate * 1.1
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_global_generator_is_left_alone(
     fabric, pretrained, labelled, settings, assert_same_weights
 ) -> None:

@@ -230,6 +230,7 @@ def test_pretraining_learns(make_patches, make_settings, fabric) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_global_generator_is_left_alone(
     make_patches, make_settings, fabric, assert_same_weights
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_rule_breaks_no_other(season):
         assert broken == {name}
 
 
+@pytest.mark.slow
 def test_share_of_training_dates_that_is_flagged(season, fitted):
     assert 0.03 < fitted.held_out_share <= 0.05
     more = Applicability.fit(season["spectra"], BANDS_NM, season["dates"], season["day"], share=0.2)
@@ -168,6 +169,7 @@ def test_the_year_turns():
     assert winter.flag(spectrum, one(200)).distance["season"][0] > 10
 
 
+@pytest.mark.slow
 def test_embedding_and_reconstruction(season):
     rng = np.random.default_rng(8)
     embedding = rng.normal(size=(150, 4)) @ rng.normal(size=(4, 300)) + rng.normal(0, 0.01, (150, 300))
@@ -207,6 +209,7 @@ def test_written_and_read_back(season, fitted):
         Applicability.from_dict({})
 
 
+@pytest.mark.slow
 def test_what_is_refused(season, fitted):
     spectra, dates, day = season["spectra"], season["dates"], season["day"]
     with pytest.raises(ApplicabilityError, match="wanted complete spectra of 5 dates or more, found 20 of 4"):

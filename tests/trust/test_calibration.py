@@ -111,6 +111,7 @@ def test_every_date_counts_the_same():
 RESIDUALS = st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=3, max_size=12)
 
 
+@pytest.mark.slow
 @given(RESIDUALS, st.floats(0.02, 0.98), st.floats(0.05, 2.0))
 def test_quantiles_and_probabilities_agree(residuals, q, spread):
     known = fitted(residuals, np.arange(len(residuals)) % 3, below=np.arange(len(residuals)) % 4 == 3)
@@ -121,6 +122,7 @@ def test_quantiles_and_probabilities_agree(residuals, q, spread):
     assert known.cdf(z + 1e-9) >= q - 1e-6
 
 
+@pytest.mark.slow
 @given(RESIDUALS)
 def test_probabilities_are_monotone(residuals):
     known = fitted(residuals, np.arange(len(residuals)) % 3)
