@@ -20,7 +20,7 @@ help:
 	@echo "make bench [ONLY=name]    benchmarks, to benchmarks/results.json"
 	@echo "make reproduce DATA=DIR OUT=DIR         the whole protocol, under 45 minutes; rewrites docs/results.md"
 	@echo "make reproduce-quick DATA=DIR OUT=DIR   leave-date-out, one seed, under 6 minutes"
-	@echo "make release DATA=DIR     train the released model anew; its card's scores are those of docs/results.md"
+	@echo "make release DATA=DIR     train the released model anew, with all data of DIR"
 	@echo "make dist                 build wheel and sdist and try the wheel in an empty environment"
 
 setup: .venv/.done

@@ -23,7 +23,9 @@ def model(study: Study) -> Forecaster:
     task = study.tasks["current"]
     record = Record.fit(surface_samples(study.labels), last_year=2023)
     record = replace(record, memory=Memory(days=10.0, spread=0.4))
-    return train_forecaster([], Settings(), study.patches, task.rows.iloc[:20], task.y[:20], record, {})
+    return train_forecaster(
+        [], Settings(), study.patches, task.rows.iloc[:20], task.y[:20], record, {}, last_record_year=2023
+    )
 
 
 @pytest.mark.slow
@@ -58,7 +60,10 @@ def test_no_earlier_years_are_needed(study: Study, model: Forecaster, tmp_path) 
 
 def test_files_of_other_days_are_refused(study: Study, model: Forecaster, tmp_path) -> None:
     late = study.patches.time + np.timedelta64(365, "D")
-    with pytest.raises(PatchError, match=r"found none for current, ahead\. Are they of the same days"):
+    with pytest.raises(
+        PatchError,
+        match=r"none for current, ahead \(63 of 64 patches hold a valid pixel\)\. Are they of the same days",
+    ):
         score_model(model, "mine", replace(study.patches, time=late), study.labels, tmp_path)
 
 

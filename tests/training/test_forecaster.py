@@ -30,7 +30,9 @@ def model(study: Study, record: Record, tiny_settings: EvaluationSettings) -> Fo
     data = pretraining_data([study.patches])
     fresh = [untrained(data, tiny_settings, seed=seed) for seed in (0, 1)]
     rows = task.rows.iloc[:24]
-    return train_forecaster(fresh, tiny_settings, study.patches, rows, task.y[:24], record, {"files": []})
+    return train_forecaster(
+        fresh, tiny_settings, study.patches, rows, task.y[:24], record, {"files": []}, last_record_year=2023
+    )
 
 
 def test_what_is_read_again_answers_the_same(study: Study, model: Forecaster, tmp_path) -> None:
@@ -46,10 +48,17 @@ def test_what_is_read_again_answers_the_same(study: Study, model: Forecaster, tm
 
 def test_it_says_what_it_learned_from(study: Study, model: Forecaster) -> None:
     rows = study.tasks["current"].rows
-    times = rows["sample_time"].to_numpy(dtype="datetime64[ns]")
-    known = model.knows(rows["station"].to_numpy(dtype=np.str_), times)
-    assert known.tolist() == [True] * 24 + [False] * (len(rows) - 24)
-    assert not model.knows(np.array(["Z"]), times[:1])[0]
+    assert model.knows(rows).tolist() == [True] * 24 + [False] * (len(rows) - 24)
+    assert not model.knows(rows.iloc[:1].assign(station="Z"))[0]
+    later = rows.iloc[:1].assign(sample_time=rows["sample_time"].iloc[:1] + pd.Timedelta(minutes=1))
+    assert model.knows(later)[0]  # the same sample, written by another hand
+    assert model.knows(rows.iloc[-1:].assign(date="2023-07-01"))[0]  # of the years of the climatology
+    near = model.is_near(rows)
+    hours = (rows["sample_time"].to_numpy()[:, None] - rows["sample_time"].to_numpy()[:24]) / np.timedelta64(
+        1, "h"
+    )
+    assert near[(np.abs(hours) <= 60).any(axis=1)].all()
+    assert not near[(np.abs(hours) > 120).all(axis=1)].any()
 
 
 def test_other_bands_are_refused(study: Study, model: Forecaster) -> None:

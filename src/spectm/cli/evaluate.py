@@ -119,7 +119,7 @@ def _score(args: argparse.Namespace) -> int:
     print(labels.summary())
     scores, written = score_model(
         model,
-        Path(args.model).name,
+        Path(args.model).resolve().name,
         patches,
         labels,
         args.out,
@@ -138,12 +138,18 @@ def _table(scores: pd.DataFrame) -> str:
         parts = zip(scores[column], scores[f"{column}_low"], scores[f"{column}_high"], strict=True)
         return [f"{value:.2f} [{low:.2f}, {high:.2f}]" for value, low, high in parts]
 
-    rows = {"unseen": "not learned from", "seen": "learned from", "all": "all"}
+    rows = {
+        "unseen": "not learned from",
+        "near": "within 60 h of such",
+        "seen": "learned from",
+        "all": "all",
+    }
     table = pd.DataFrame(
         {
             "task": scores["task"],
             "rows": [rows[subset] for subset in scores["rows"]],
             "n": scores["n"].astype(int),
+            "dates": scores["n_dates"],
             "model": scores["model"],
             "R2": with_interval("r2"),
             "skill against climatology": with_interval("skill_climatology"),

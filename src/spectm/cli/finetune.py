@@ -100,7 +100,12 @@ def _blend(args: argparse.Namespace) -> int:
     ]
     parts = [(one.windows, one.masking, one.preprocess, one.encoder) for one in settings]
     if any(part != parts[0] for part in parts):
-        raise ConfigError("an ensemble wants models pretrained with the same settings; these differ")
+        other = next(i for i, part in enumerate(parts) if part != parts[0])
+        raise ConfigError(
+            f"an ensemble wants models pretrained with the same windows, masking, preprocess and encoder; "
+            f"{args.pretrained[0]} and {args.pretrained[other]} differ (see their settings.toml). Give those "
+            "of one kind"
+        )
     (patches,), files = read_sources([args.patches])
     for checkpoint in checkpoints:
         check_bands(checkpoint, patches.wavelength)
@@ -120,9 +125,11 @@ def _blend(args: argparse.Namespace) -> int:
             "files": files,
             "labels": args.labels.name,
             "pretrained": [checkpoint.meta["files"]["weights"] for checkpoint in checkpoints],
+            "pretraining": [checkpoint.meta["provenance"] for checkpoint in checkpoints],
             SIMULATED: simulated,
             **_target(task),
         },
+        last_record_year=int(str(patches.time.min())[:4]) - 1,
     )
     model.save(args.out)
     print(f"wrote {args.out}")

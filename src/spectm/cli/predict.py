@@ -81,7 +81,7 @@ def _estimates(name: str, checkpoint: Checkpoint, patches: Patches) -> dict[str,
     """Columns of estimates: of a blend now and eight days ahead, of a network what it was trained for."""
     if checkpoint.kind == "forecaster":
         model = load(name)
-        now, ahead = (model.predict_patches(patches, lead) for lead in (0.0, LEAD_DAYS))
+        now, ahead = model.predict_patches(patches, (0.0, LEAD_DAYS))
         return {
             "microcystin_ug_per_l": 10 ** now[0],
             "spread_log10": now[1],

@@ -13,6 +13,7 @@ import pandas as pd
 import spectm
 from spectm.data.labels import Labels
 from spectm.data.matchups import TASKS
+from spectm.data.origin import is_simulated
 from spectm.data.patches import Patches
 from spectm.errors import PatchError
 from spectm.evaluation.blends import targets_of
@@ -25,7 +26,7 @@ from spectm.training.forecaster import Forecaster
 __all__ = ["score_model"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
-SUBSETS = ("unseen", "seen", "all")
+SUBSETS = ("unseen", "near", "seen", "all")
 
 
 def score_model(
@@ -39,6 +40,9 @@ def score_model(
     provenance: dict[str, Any] | None = None,
 ) -> tuple[pd.DataFrame, list[Path]]:
     """Score a trained model beside climatology and persistence, apart for rows that it learned from.
+
+    Apart, too, are rows whose sample or overpass lies within 60 hours of what was learned from: those of
+    other stations on the same cruise tell of each other.
 
     Parameters
     ----------
@@ -68,7 +72,6 @@ def score_model(
     PatchError
         If no task has a row.
     """
-    out.mkdir(parents=True, exist_ok=True)
     scores, predictions, empty = [], [], []
     for task_name in dict.fromkeys(tasks):
         task = build_task(task_name, patches, labels, climatology=model.record.climatology)
@@ -79,10 +82,13 @@ def score_model(
         predictions.append(table)
         scores += _scored(table, task, name)
     if not scores:
+        n_valid = int(patches.valid.any(axis=(1, 2)).sum())
         raise PatchError(
             f"wanted laboratory samples around the overpasses of {patches.source}, or five to eleven days "
-            f"after them, at the same stations; found none for {', '.join(empty)}. Are they of the same days?"
+            f"after them, at the same stations; found none for {', '.join(empty)} "
+            f"({n_valid} of {patches.n_samples} patches hold a valid pixel). Are they of the same days?"
         )
+    out.mkdir(parents=True, exist_ok=True)
     tables = {
         "scores.csv": pd.DataFrame(scores),
         "predictions.csv": pd.concat(predictions, ignore_index=True),
@@ -96,6 +102,7 @@ def score_model(
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": name,
         "simulated": patches.simulated,
+        "model_simulated": is_simulated(model.meta["provenance"]),
         "tasks_without_rows": empty,
         **(provenance or {}),
     }
@@ -107,7 +114,7 @@ def score_model(
 def _predicted(model: Forecaster, name: str, patches: Patches, task: Task) -> pd.DataFrame:
     """One line for each row of a task: what was found, what the model and the references say."""
     mean, spread = model.predict(patches, targets_of(task))
-    times = task.rows["sample_time"].to_numpy(dtype="datetime64[ns]")
+    learned = model.knows(task.rows)
     stamps = {
         column: np.char.add(np.datetime_as_string(task.rows[column].to_numpy(dtype="datetime64[s]")), "Z")
         for column in ("sample_time", "overpass_time")
@@ -124,15 +131,18 @@ def _predicted(model: Forecaster, name: str, patches: Patches, task: Task) -> pd
             "spread_log10": spread,
             "climatology": 10**task.climatology,
             "persistence": 10**task.persistence,
-            "learned_from": model.knows(task.rows["station"].to_numpy(dtype=np.str_), times),
+            "learned_from": learned,
+            "near_learned": model.is_near(task.rows) & ~learned,
         }
     )
 
 
 def _scored(table: pd.DataFrame, task: Task, name: str) -> list[dict[str, Any]]:
-    """Scores of model, climatology and persistence, on rows not learned from, learned from, and all."""
-    learned, lines = table["learned_from"].to_numpy(dtype=np.bool_), []
-    for subset, chosen in zip(SUBSETS, (~learned, learned, np.ones_like(learned)), strict=True):
+    """Scores of model, climatology and persistence, by what the model has seen of the rows."""
+    learned, near = (table[name].to_numpy(dtype=np.bool_) for name in ("learned_from", "near_learned"))
+    lines: list[dict[str, Any]] = []
+    subsets = (~learned & ~near, near, learned, np.ones_like(learned))
+    for subset, chosen in zip(SUBSETS, subsets, strict=True):
         rows = np.flatnonzero(chosen)
         if rows.size == 0:
             continue
@@ -146,7 +156,7 @@ def _scored(table: pd.DataFrame, task: Task, name: str) -> list[dict[str, Any]]:
         own = Prediction(
             np.log10(table["predicted"].to_numpy()[rows]), table["spread_log10"].to_numpy()[rows]
         )
-        for who, prediction in {name: own, **references}.items():
+        for who, prediction in [(name, own), *references.items()]:
             line = {
                 "task": task.name,
                 "rows": subset,

@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 
 from spectm.config import from_mapping
-from spectm.data.context import Climatology, day_of_year
+from spectm.data.context import DETECTION_LIMIT, Climatology, day_of_year
 from spectm.data.layouts import EASTERN
 from spectm.data.memory import Memory, Record
 from spectm.data.patches import Patches
+from spectm.data.splits import excluded_by, row_times
 from spectm.errors import CheckpointError
 from spectm.model.encoder import BandStatistics, SpectralEncoder
 from spectm.model.spectm import SpecTM
@@ -114,6 +115,7 @@ def forecast(
         own_age_days=age,
     )
     mean = record.climatology.predict(day_of_year(targets["date"]), station) + departure
+    mean = np.maximum(mean, np.log10(DETECTION_LIMIT))  # NaN stays
     return mean, np.sqrt((left * spread) ** 2 + (1 - left**2) * record.memory.spread**2)
 
 
@@ -133,7 +135,7 @@ class Forecaster:
         Of the encoders.
     meta : dict
         ``wavelength_nm``, ``units``, ``provenance`` and ``samples``: the laboratory samples learned from, as
-        "station, time".
+        "station, local date"; ``times``: UTC of these samples and of their overpasses; ``last_record_year``.
     """
 
     encoders: tuple[SpectralEncoder, ...]
@@ -163,20 +165,37 @@ class Forecaster:
         """Mean and standard deviation of log10 of the quantity, shape (n,) each; see `forecast`."""
         return forecast(patches, *self.estimate(patches), self.record, targets)
 
-    def predict_patches(self, patches: Patches, lead_days: float) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation for the place of each patch, some days after it, shape (sample,)."""
-        later = patches.time + np.timedelta64(round(lead_days * 86400), "s")
-        days = pd.DatetimeIndex(later, tz="UTC").tz_convert(EASTERN).strftime("%Y-%m-%d")
-        targets = pd.DataFrame({"station": patches.station, "place": places(patches), "date": days})
-        targets["overpass_time"], targets["lead_days"] = patches.time, lead_days
-        return self.predict(patches, targets)
+    def predict_patches(
+        self, patches: Patches, lead_days: Sequence[float]
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Mean and standard deviation for the place of each patch, shape (sample,), for each lead in days.
 
-    def knows(self, station: StringArray, time: TimeArray) -> npt.NDArray[np.bool_]:
-        """Whether laboratory samples, by station and UTC time, were learned from; shape (n,)."""
-        known = set(self.meta["samples"])
-        return np.array(
-            [sample_key(s, t) in known for s, t in zip(station, time, strict=True)], dtype=np.bool_
-        )
+        Earlier patches count where they have the same station, or the same position to 0.0001 degrees.
+        """
+        estimate, found = self.estimate(patches), []
+        for lead in lead_days:
+            later = patches.time + np.timedelta64(round(lead * 86400), "s")
+            days = pd.DatetimeIndex(later, tz="UTC").tz_convert(EASTERN).strftime("%Y-%m-%d")
+            targets = pd.DataFrame({"station": patches.station, "place": places(patches), "date": days})
+            targets["overpass_time"], targets["lead_days"] = patches.time, lead
+            found.append(forecast(patches, *estimate, self.record, targets))
+        return found
+
+    def knows(self, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Whether laboratory samples were learned from, shape (n,): by ``station`` and ``date`` of the rows.
+
+        Samples of the years that climatology and memory are of are known, too.
+        """
+        known, last_year = set(self.meta["samples"]), self.meta["last_record_year"]
+        of_rows = [sample_key(*row) in known for row in zip(rows["station"], rows["date"], strict=True)]
+        earlier = rows["date"].str[:4].astype(int).to_numpy() <= last_year
+        return np.logical_or(np.array(of_rows, dtype=np.bool_), earlier)
+
+    def is_near(self, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Whether ``sample_time`` or ``overpass_time`` lies within 60 hours of what was learned from."""
+        learned = np.array(self.meta["times"], dtype="datetime64[ns]")
+        near: npt.NDArray[np.bool_] = excluded_by(row_times(rows), learned).reshape(2, -1)
+        return near[0] | near[1]
 
     def save(self, folder: Path) -> None:
         """Write or replace a folder that `load` reads."""
@@ -241,6 +260,8 @@ def train_forecaster(
     y: FloatArray,
     record: Record,
     provenance: Mapping[str, Any],
+    *,
+    last_record_year: int,
 ) -> Forecaster:
     """Learn a blend on each pretrained model from the rows of the task "current".
 
@@ -253,13 +274,15 @@ def train_forecaster(
     patches : Patches
         That the rows point into.
     rows : DataFrame
-        Columns ``patch``, ``station``, ``date`` and ``sample_time``.
+        Columns ``patch``, ``station``, ``date``, ``sample_time`` and ``overpass_time``.
     y : ndarray, shape (n,)
         Target, log10; the limit where below detection.
     record : Record
         Climatology and memory.
     provenance : mapping
         Plain JSON values: files, dates, licence.
+    last_record_year : int
+        Of the laboratory's years that `record` is of.
     """
     usual = record.climatology.predict(day_of_year(rows["date"]), rows["station"])
     dates, patch = rows["date"].to_numpy(dtype=np.str_), rows["patch"].to_numpy()
@@ -268,13 +291,14 @@ def train_forecaster(
     for encoder in encoders or (None,):
         views = {name: columns[patch] for name, columns in spectral_views(patches, encoder).items()}
         blends.append(Blend(tuple(views), seasonal=True).fit(views, y, usual, dates))
-    times = rows["sample_time"].to_numpy(dtype="datetime64[ns]")
-    samples = sorted(sample_key(s, t) for s, t in zip(rows["station"], times, strict=True))
+    samples = sorted(sample_key(*row) for row in zip(rows["station"], rows["date"], strict=True))
     meta = {
         "wavelength_nm": patches.wavelength.tolist(),
         "units": UNITS,
         "provenance": dict(provenance),
         "samples": samples,
+        "times": np.unique(row_times(rows)).astype("datetime64[s]").astype(str).tolist(),
+        "last_record_year": last_record_year,
     }
     return Forecaster(encoders, tuple(blends), record, settings, meta)
 
@@ -318,9 +342,9 @@ def released_names() -> tuple[str, ...]:
     )
 
 
-def sample_key(station: str, time: np.datetime64) -> str:
-    """What a laboratory sample is told by."""
-    return f"{station}, {time.astype('datetime64[s]')}Z"
+def sample_key(station: str, date: str) -> str:
+    """What a laboratory sample is told by: times of day are written differently by different files."""
+    return f"{station}, {date}"
 
 
 def _released() -> Path:

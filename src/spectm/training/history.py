@@ -81,14 +81,25 @@ def carried(
     :math:`d = e^{-L/\tau} \sum_k e^{-a_k/\tau} d_k / \sum_k e^{-a_k/\tau}` with ages :math:`a_k` and the
     lead L.
     """
-    age = (time[:, None] - known.time[None, :]) / np.timedelta64(1, "D")  # (row, known)
-    use = (age >= -SAME_PASS_DAYS) & (age <= MAX_DAYS) & (place[:, None] == known.place)
-    use &= np.isfinite(known.value)
-    weight = np.where(use, memory.left(age), 0.0)
-    total, weighted = weight.sum(axis=1), weight @ np.nan_to_num(known.value)
+    finite, empty = np.flatnonzero(np.isfinite(known.value)), np.empty(0, dtype=np.intp)
+    known_at = {one: finite[rows] for one, rows in _positions(known.place[finite]).items()}
+    total, weighted = np.zeros(time.size), np.zeros(time.size)
+    for one, rows in _positions(place).items():
+        seen = known_at.get(one, empty)
+        age = (time[rows][:, None] - known.time[seen]) / np.timedelta64(1, "D")  # (row, known)
+        use = (age >= -SAME_PASS_DAYS) & (age <= MAX_DAYS)
+        weight = np.where(use, memory.left(age), 0.0)
+        total[rows], weighted[rows] = weight.sum(axis=1), weight @ known.value[seen]
     if own is not None and own_age_days is not None:
         more = np.where(np.isfinite(own), memory.left(own_age_days), 0.0)
         total, weighted = total + more, weighted + np.where(more > 0, more * own, 0.0)
     mean = weighted / np.where(total > 0, total, np.nan)
     left = memory.left(np.maximum(lead_days, 0.0))
     return left * mean, left
+
+
+def _positions(place: StringArray) -> dict[str, npt.NDArray[np.intp]]:
+    """Where each place stands: a map has as many places as rows, so that all pairs would not fit."""
+    order = np.argsort(place, kind="stable")
+    names, first = np.unique(place[order], return_index=True)
+    return dict(zip(names.tolist(), np.split(order, first[1:]), strict=True)) if names.size else {}
