@@ -16,6 +16,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 # Surveys are weekly: the pairs that say most about eight days lie within three days of that.
 SHORTEST_DAYS, LONGEST_DAYS = 5, 11
+LEFT = (0.01, 0.99)
 FEWEST_PAIRS = 20  # fewer would give the slope an interval as wide as the question
 
 
@@ -48,14 +49,14 @@ class Memory:
         Raises
         ------
         LabelError
-            If fewer than 20 pairs of samples lie 5 to 11 days apart at one station, or nothing of a departure
-            is left after that time.
+            If fewer than 20 pairs of samples lie 5 to 11 days apart at one station.
 
         Notes
         -----
         With departures :math:`d` of a station, t days apart: :math:`b = \sum d_0 d_t / \sum d_0^2`, and
         :math:`\tau = -\bar t / \ln b`. An error of a single laboratory value lowers b, as it should where
-        single values are to be predicted.
+        single values are to be predicted. It is kept within 0.01 and 0.99: a short record may show none, or
+        growth.
         """
         table = surface_table[surface_table["date"].str[:4].astype(int) <= last_year]
         table = table[table[quantity].notna()]
@@ -69,11 +70,7 @@ class Memory:
                 "Give the record of earlier years."
             )
         left = float((first * second).sum() / max((first**2).sum(), 1e-12))
-        if not 0 < left < 1:
-            raise LabelError(
-                f"memory: wanted a part of each departure to be left after {lag.mean():.1f} days, found "
-                f"{left:.0%} of it in {lag.size} pairs up to {last_year}. Is {quantity} of these years right?"
-            )
+        left = float(np.clip(left, *LEFT))
         return cls(days=float(-lag.mean() / np.log(left)), spread=float(np.sqrt((departure**2).mean())))
 
     def left(self, days: npt.ArrayLike) -> FloatArray:
