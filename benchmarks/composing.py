@@ -26,7 +26,7 @@ from spectm.data.grid import Grid
 from spectm.data.regions import parse_region
 from spectm.spectral.sensors import named_sensor
 
-__all__ = ["measure"]
+__all__ = ["measure", "peak_megabytes"]
 
 N_LINES, N_PIXELS = 1710, 1272
 CHUNKINGS = {"blocks": (64, 128, 32), "lines": (8, N_PIXELS, 172)}
@@ -287,10 +287,10 @@ def _main(words: list[str]) -> None:
     started = time.perf_counter()
     function(*map(Path, words[1:]))
     seconds = time.perf_counter() - started
-    print(seconds, _peak_megabytes())
+    print(seconds, peak_megabytes())
 
 
-def _peak_megabytes() -> float:
+def peak_megabytes() -> float:
     """Most memory that this process held; what `getrusage` says would include its parent's."""
     status = Path("/proc/self/status")
     if status.is_file():

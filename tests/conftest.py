@@ -11,8 +11,8 @@ from lightning_fabric import Fabric
 
 from spectm.data.labels import Labels, read_labels
 from spectm.data.patches import Patches, write_patches
-from spectm.evaluation.protocol import EvaluationConfig
 from spectm.evaluation.run import EvaluationSettings
+from spectm.evaluation.study import EvaluationConfig
 from spectm.evaluation.task import Task, build_task
 from spectm.model.encoder import EncoderConfig
 from spectm.training.loop import LoopConfig

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spectm.errors import OutputError
-from spectm.files import replacing, reserve
+from spectm.files import replacing, reserve, write_json, write_text
 
 
 def test_a_file_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
@@ -70,3 +70,11 @@ def test_what_hdf5_says_of_a_full_disk_is_an_error_of_ours(tmp_path: Path) -> No
     with pytest.raises(RuntimeError, match="ours"):
         write("ours")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_text_and_json_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.json"
+    write_json(path, {"µ": [1.5, None]})
+    assert path.read_text(encoding="utf-8") == '{\n "\\u00b5": [\n  1.5,\n  null\n ]\n}\n'
+    write_text(path, "µg/L\n")
+    assert path.read_bytes() == "µg/L\n".encode()

@@ -11,7 +11,7 @@ from spectm.data.labels import read_labels
 from spectm.data.patches import read_patches
 from spectm.evaluation.model_scores import score_model
 from spectm.spectral.sensors import named_sensor
-from spectm.training.forecaster import model_folder, released_names
+from spectm.training.released import model_folder, released_names
 
 
 @pytest.mark.parametrize("name", released_names())

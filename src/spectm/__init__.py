@@ -19,6 +19,6 @@ def load(name: str | Path) -> "Forecaster":
     CheckpointError
         If there is no such model.
     """
-    from spectm.training import forecaster  # torch is not needed to ask for the version
+    from spectm.training import released  # torch is not needed to ask for the version
 
-    return forecaster.load(name)
+    return released.load(name)

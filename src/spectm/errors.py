@@ -2,6 +2,7 @@
 
 __all__ = [
     "ApplicabilityError",
+    "AttributionError",
     "BandNotFoundError",
     "CalibrationError",
     "CheckpointError",
@@ -19,6 +20,7 @@ __all__ = [
     "OriginError",
     "OutputError",
     "PatchError",
+    "PointsError",
     "RegionError",
     "ReportError",
     "ScoreError",
@@ -26,6 +28,7 @@ __all__ = [
     "SimulationError",
     "SpectmError",
     "SplitError",
+    "StoreError",
     "ThresholdError",
     "TrainingError",
 ]
@@ -137,3 +140,15 @@ class ThresholdError(SpectmError, ValueError):
 
 class ApplicabilityError(SpectmError, ValueError):
     """Spectra that the familiarity of others can't be judged from, or judged with other parts."""
+
+
+class AttributionError(SpectmError, ValueError):
+    """Spectra that an estimate can't be attributed to, or a function without finite gradients."""
+
+
+class StoreError(SpectmError, ValueError):
+    """A store of predictions that is damaged, of another format, or made with another model or cube."""
+
+
+class PointsError(SpectmError, ValueError):
+    """A table of places that can't be read as one."""

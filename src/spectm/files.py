@@ -1,14 +1,16 @@
 """Files that are whole or not there: written under a temporary name, then renamed."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from spectm.errors import OutputError
 
-__all__ = ["replacing", "reserve"]
+__all__ = ["replacing", "reserve", "write_json", "write_text"]
 
 
 @contextmanager
@@ -40,6 +42,17 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OutputError(f"wanted to write {path}, found: {error}. Make room on the disk.") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Make or replace a text file, UTF-8; see `replacing`."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Make or replace a JSON file of plain values, one a line; see `replacing`."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def reserve(path: Path, n_bytes: int) -> None:

@@ -15,7 +15,7 @@ from spectm.data.patches import Patches, write_patches
 from spectm.spectral.sensors import resample
 from spectm.training.checkpoint import read_checkpoint
 from spectm.training.finetune import RegressionData, load_regressor
-from spectm.training.forecaster import usual_at
+from spectm.training.forecast import usual_at
 from tests.conftest import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -140,6 +140,7 @@ def test_predict(regressor: Path, study: Study, tmp_path: Path, capsys: pytest.C
         "microcystin_ug_per_l",
         "spread_log10",
         "note",
+        "about",
     ]
     assert table["station"].tolist() == study.patches.station.tolist()
     assert table.loc[0, "overpass_time"] == "2024-05-26T18:00:00Z"
@@ -196,16 +197,30 @@ def test_a_blend_answers_for_now_and_for_later(blend: Path, study: Study, tmp_pa
     call("predict", "--model", blend, "--patches", study.patches_file, "--out", out)
     assert "63 of 64 patches estimated" in capsys.readouterr().out
     table = pd.read_csv(out)
-    columns = ["microcystin_ug_per_l", "spread_log10", "ahead_ug_per_l", "ahead_spread_log10"]
+    columns = [
+        *("microcystin_ug_per_l", "low50_ug_per_l", "high50_ug_per_l", "low90_ug_per_l", "high90_ug_per_l"),
+        *("below_detection_probability", "above_1_probability", "above_12_probability"),
+        "above_24_probability",
+    ]
+    columns += [f"ahead_{name}" for name in columns]
     assert list(table.columns) == [
         *("station", "overpass_time", "latitude", "longitude"),
         *columns,
-        "note",
+        *("flagged", "reasons", "note", "about"),
     ]
     assert table[columns].notna().all(axis=1).sum() == 63
-    assert table.loc[5, columns].isna().all()
+    assert table.loc[5, [*columns, "flagged", "reasons"]].isna().all()
     seen = table.drop(index=5)
-    assert (seen["ahead_spread_log10"] > 0).all()
+    for prefix in ("", "ahead_"):
+        at = [f"{prefix}{end}_ug_per_l" for end in ("low90", "low50", "microcystin", "high50", "high90")]
+        assert (np.diff(seen[at], axis=1) >= -1e-6).all()
+        above = seen[[f"{prefix}above_{value}_probability" for value in (1, 12, 24)]]
+        assert (np.diff(above, axis=1) <= 0).all()
+        # a threshold beyond the upper end of the 90 % interval is passed in 5 % of cases at most
+        beyond = seen[f"{prefix}high90_ug_per_l"] < 1
+        assert (above[beyond].iloc[:, 0] <= 0.05 + 1e-6).all()
+    assert set(seen["flagged"]) <= {"yes", "no"}
+    assert (seen["reasons"].notna() | (seen["flagged"] == "no")).all()
     # the ceiling of what the forecast may depart from the climatology is what is left of today's departure
     model = spectm.load(blend)
     usual, later = (
@@ -216,7 +231,7 @@ def test_a_blend_answers_for_now_and_for_later(blend: Path, study: Study, tmp_pa
         )
         for days in (0, 8)
     )
-    now, ahead = np.log10(table["microcystin_ug_per_l"]), np.log10(table["ahead_ug_per_l"])
+    now, ahead = np.log10(table["microcystin_ug_per_l"]), np.log10(table["ahead_microcystin_ug_per_l"])
     left = np.exp(-8 / model.record.memory.days)
     np.testing.assert_allclose((ahead - later)[seen.index], left * (now - usual)[seen.index], atol=1e-4)
 

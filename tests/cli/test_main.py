@@ -39,8 +39,9 @@ def test_help_lists_every_command_and_is_quick() -> None:
     data = {"fetch", "inspect", "flags", "compose", "patches", "matchups"}
     simulation = {"demo", "realism", "simulate"}
     models = {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
+    shown = {"map", "export", "bulletin", "explain"}
     studies = {"ablate", "label-efficiency"}
-    assert set(COMMANDS) == data | simulation | models | studies
+    assert set(COMMANDS) == data | simulation | models | shown | studies
 
 
 def test_a_package_of_an_extra_that_is_missing_is_named_with_the_extra(monkeypatch, capsys) -> None:

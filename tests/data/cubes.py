@@ -1,5 +1,6 @@
 """Cubes whose every cell is given, without granules."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ def make_cube(
     resolution: float = 0.0125,
     product: str = "L2_AOP",
     unfinished: tuple[int, ...] = (),
+    wavelength: Sequence[float] = NM,
+    simulated: bool = False,
 ) -> Path:
     """Cube with `Rrs` (time, lat, lon, band); a cell counts one pixel where it has all bands.
 
@@ -38,11 +41,12 @@ def make_cube(
     assert periods == periods_between(start, periods[-1].start, days)
     layout = CubeLayout(
         product=product,
-        wavelength=NM[:n_bands],
+        wavelength=tuple(wavelength[:n_bands]),
         grid=grid,
         days=days,
         flags=("LAND", "CLDICE"),
         statistic="mean",
+        simulated=simulated,
     )
     prepare_cube(path, layout, periods)
     age = np.broadcast_to(age, Rrs.shape[:3])

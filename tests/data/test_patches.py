@@ -243,6 +243,12 @@ def test_the_mean_is_over_pixels_with_all_bands():
     assert np.isnan(mean[1]).all()
 
 
+def test_the_year_before_is_that_of_the_first_patch():
+    patches = make_patches([0.0, -216.0, -217.0])  # 2024-08-04, 2024-01-01, 2023-12-31
+    assert patches.year_before == 2022
+    assert patches.select(slice(2)).year_before == 2023
+
+
 def test_rows_are_selected_with_all_that_belongs_to_them():
     patches = make_patches([0, 1, 2], stations=["WE2", "WE4", "WE6"], Rrs=np.reshape([1, 2, 3], (3, 1, 1, 1)))
     for rows in (np.array([2, 0]), np.array([True, False, True]), slice(0, 3, 2)):

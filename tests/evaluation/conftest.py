@@ -103,6 +103,19 @@ def curve_table():
     return pd.concat(runs)
 
 
+def worst_spectra(tasks):
+    """Two samples off by -0.6 and 0.5, each with a spectrum as bright as its rank."""
+    wavelength = np.arange(550.0, 721.0, 10.0)
+    named = {"station": "NA", "typical": 0.004, "wavelength": wavelength}
+    return pd.concat(
+        [
+            pd.DataFrame({"task": task, "rank": rank, "sample_time": moment, "Rrs": 0.001 * rank, **named})
+            for task in tasks
+            for rank, moment in ((1, "2024-06-17T14:30:00Z"), (2, "2024-06-03T14:30:00Z"))
+        ]
+    )
+
+
 @pytest.fixture
 def make_run_folder(tmp_path):
     """Writes a folder: all files, or those asked for, with the scores, splits and seeds asked for."""
@@ -142,6 +155,7 @@ def make_run_folder(tmp_path):
         scores, examples = reconstruction_tables(ratio)
         scores.to_csv(folder / "reconstruction.csv", index=False)
         examples.to_csv(folder / "reconstruction_examples.csv", index=False)
+        worst_spectra(tasks).to_csv(folder / "worst_spectra.csv", index=False)
         curve_table().to_csv(folder / "curves.csv", index=False)
         (folder / "run.json").write_text(json.dumps(run_record() | (record or {})), encoding="utf-8")
         return folder

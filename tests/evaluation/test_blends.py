@@ -8,10 +8,12 @@ import pytest
 from spectm.data.labels import surface_samples
 from spectm.data.memory import Memory, Record
 from spectm.data.splits import Fold
-from spectm.errors import LeakageError
+from spectm.errors import BandNotFoundError, LeakageError
 from spectm.evaluation.audit import audit_borrowed
 from spectm.evaluation.blends import BlendEstimator, rows_clear_of
-from spectm.evaluation.protocol import SPLITS, EvaluationConfig, run_protocol, split_folds
+from spectm.evaluation.protocol import run_protocol
+from spectm.evaluation.scopes import split_folds
+from spectm.evaluation.study import SPLITS, EvaluationConfig
 from spectm.training.blend import spectral_views
 from tests.conftest import Study
 
@@ -92,6 +94,14 @@ def test_only_the_current_week_is_learned_from(study: Study, make) -> None:
         make().fit(study.tasks["ahead"], np.arange(20))
 
 
+def test_views_that_the_bands_lack_are_left_out(study: Study, record: Record) -> None:
+    views = {"bands": spectral_views(study.patches)["bands"]}
+    made = BlendEstimator(study.patches, views, ("embedding", "bands", "indices"), "season", record)
+    assert made.names == ("bands",)
+    with pytest.raises(BandNotFoundError, match="views indices, found bands in miniature patches"):
+        BlendEstimator(study.patches, views, ("indices",), "season", record)
+
+
 def test_the_future_is_not_seen(study: Study, make) -> None:
     """An estimate stays the same whatever spectra come after its overpass."""
     task, train = study.tasks["current"], np.arange(12)
@@ -150,9 +160,9 @@ def test_the_last_laboratory_value_is_of_its_own_row(study: Study, make) -> None
 def test_the_protocol_runs_them(study: Study, tiny_settings) -> None:
     models = ("climatology", "blend-plain", "spectm-blend")
     config = EvaluationConfig(models=models, seeds=1, shuffles=1, workers=1)
-    _, lines, _ = run_protocol(
+    lines = run_protocol(
         study.patches, study.labels, study.unlabelled, tiny_settings, config, progress=False
-    )
+    ).predictions
     blends = lines[lines["model"] != "climatology"]
     assert set(blends["split"]) == set(SPLITS)
     assert np.isfinite(blends[["mean", "spread"]]).all(axis=None)

@@ -13,6 +13,7 @@ from spectm.data.memory import Memory, Record
 from spectm.errors import PatchError
 from spectm.evaluation.model_scores import score_model
 from spectm.training.forecaster import Forecaster, train_forecaster
+from spectm.training.released import save_forecaster
 from tests.conftest import Study
 
 
@@ -23,9 +24,7 @@ def model(study: Study) -> Forecaster:
     task = study.tasks["current"]
     record = Record.fit(surface_samples(study.labels), last_year=2023)
     record = replace(record, memory=Memory(days=10.0, spread=0.4))
-    return train_forecaster(
-        [], Settings(), study.patches, task.rows.iloc[:20], task.y[:20], record, {}, last_record_year=2023
-    )
+    return train_forecaster([], Settings(), study.patches, task.rows.iloc[:20], task.y[:20], record, {})
 
 
 @pytest.mark.slow
@@ -69,7 +68,7 @@ def test_files_of_other_days_are_refused(study: Study, model: Forecaster, tmp_pa
 
 @pytest.mark.slow
 def test_the_command(study: Study, model: Forecaster, tmp_path, capsys) -> None:
-    model.save(tmp_path / "mine")
+    save_forecaster(model, tmp_path / "mine")
     files = ["--patches", str(study.patches_file), "--labels", str(study.labels_file)]
     words = ["evaluate", "--model", str(tmp_path / "mine"), *files, "--out", str(tmp_path / "scored")]
     assert main([*words, "--task", "current"]) == 0

@@ -1,25 +1,22 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from spectm.data.matchups import current_matchups
+from spectm.data.splits import Fold
 from spectm.errors import ConfigError, LeakageError, TrainingError
-from spectm.evaluation import protocol
+from spectm.evaluation import folds, protocol
 from spectm.evaluation.audit import audit_labels, audit_spectra
-from spectm.evaluation.protocol import (
-    MODELS,
-    SPLITS,
-    EvaluationConfig,
-    blind_sources,
-    run_protocol,
-    scopes,
-    split_folds,
-    training_rows,
-)
+from spectm.evaluation.baselines import Baseline, make_baseline
+from spectm.evaluation.folds import training_rows
+from spectm.evaluation.protocol import run_protocol
 from spectm.evaluation.run import EvaluationSettings
+from spectm.evaluation.scopes import blind_sources, scopes, split_folds
+from spectm.evaluation.study import MODELS, SPLITS, EvaluationConfig
 from spectm.training.pretrain import pretraining_data, untrained
 from tests.conftest import FIRST, Study
 
@@ -251,7 +248,8 @@ def test_training_rows_of_each_context(study: Study, split: str, name: str) -> N
 
 def run(study: Study, settings: EvaluationSettings, **changes):
     config = replace(settings.evaluation, **changes)
-    return run_protocol(study.patches, study.labels, study.unlabelled, settings, config, progress=False)
+    found = run_protocol(study.patches, study.labels, study.unlabelled, settings, config, progress=False)
+    return found.tasks, found.predictions, found.curves
 
 
 def assert_each_row_predicted_once(tasks, predictions: pd.DataFrame) -> None:
@@ -366,14 +364,14 @@ def test_leaky_sources_stop_the_run(study, tiny_settings, monkeypatch, leaky, mo
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["mean", "ridge", "spectm-probe"])
 def test_leaky_rows_stop_the_run(study, tiny_settings, monkeypatch, model: str) -> None:
-    monkeypatch.setattr(protocol, "training_rows", lambda task, fold, context: np.arange(len(task.rows)))
+    monkeypatch.setattr(folds, "training_rows", lambda task, fold, context: np.arange(len(task.rows)))
     with pytest.raises(LeakageError, match="a training target"):
         run(study, tiny_settings, splits=("random-5",), models=(model,), contexts=("none",))
 
 
 @pytest.mark.slow
 def test_leaky_last_values_stop_the_run(study, tiny_settings, monkeypatch) -> None:
-    monkeypatch.setattr(protocol, "training_rows", lambda task, fold, context: fold.train)
+    monkeypatch.setattr(folds, "training_rows", lambda task, fold, context: fold.train)
     options = {"splits": ("leave-date-out",), "models": ("ridge",), "tasks": ("current",)}
     run(study, tiny_settings, **options, contexts=("season",))
     with pytest.raises(LeakageError, match="last value"):
@@ -463,6 +461,38 @@ def test_a_whole_run(study: Study, tiny_settings: EvaluationSettings) -> None:
         assert found.loc[(task, "leave-date-out", "spectm-random-init", "none")] == {0}
     # Two references, ridge and two models in two contexts, those not where rows are shuffled; random-init.
     assert len(found) == 2 * (5 * (2 + 2) + 4 * 4 + 2 + 1)
+
+
+def test_equal_folds_are_learned_once(study: Study, tiny_settings, monkeypatch) -> None:
+    """Each sample of the miniature is a week from the next, so that both splits leave out the same rows."""
+    fitted = []
+    fit = Baseline.fit
+
+    def counted(self, task, train):
+        fitted.append((task.name, self.context))
+        return fit(self, task, train)
+
+    monkeypatch.setattr(Baseline, "fit", counted)
+    splits = ("leave-date-out", "leave-date-out-strict")
+    options = {"models": ("ridge",), "contexts": ("none", "season"), "tasks": ("current",)}
+    _, both, _ = run(study, tiny_settings, splits=splits, **options)
+    assert len(fitted) == 2 * 8
+    alone = pd.concat([run(study, tiny_settings, splits=(split,), **options)[1] for split in splits])
+    keys = ["split", "context", "row"]
+    one, other = (table.sort_values(keys, ignore_index=True) for table in (both, alone))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_another_training_part_is_another_answer(study: Study) -> None:
+    task = study.tasks["current"]
+    known: folds.Known = {}
+    of_mean = partial(make_baseline, "mean", "none", seed=0)
+    rows = np.arange(32)
+    for n in (12, 16, 12):
+        fold = Fold(name="x", split="leave-station-out", repeat=0, train=rows[:n], test=rows[28:30])
+        first, _ = folds.fold_lines(task, fold, "mean", "none", 0, of_mean, known=known)
+        assert first["mean"] == pytest.approx(task.y[:n].mean())
+    assert len(known) == 2
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from lightning_fabric import Fabric
 from scipy.interpolate import CubicSpline
@@ -8,15 +9,19 @@ from scipy.interpolate import CubicSpline
 from spectm.data.patches import Patches
 from spectm.data.splits import excluded_by
 from spectm.errors import LeakageError
-from spectm.evaluation import run
+from spectm.evaluation import protocol
 from spectm.evaluation.reconstruction import (
+    METHODS,
     HeldOut,
     _components,
     _ridge,
+    from_lines,
     reconstruct,
     reconstruction_scores,
 )
 from spectm.evaluation.run import EvaluationSettings
+from spectm.evaluation.scopes import blind_sources, scopes
+from spectm.evaluation.study import EvaluationConfig, prepared
 from spectm.model.masking import token_layout
 from spectm.spectral.windows import Window, WindowSet
 from tests.conftest import BANDS_NM, FIRST, IN_WINDOW
@@ -186,14 +191,11 @@ def test_a_window_without_spread_has_an_error_and_no_more(block: HeldOut) -> Non
 # Blocks
 
 
-def test_each_patch_is_scored_in_one_block(study, tiny_settings, monkeypatch) -> None:
+def test_each_patch_is_scored_in_one_block(study, tiny_settings) -> None:
     """Overpasses of a Sunday serve both the samples of the next day and those eight days later."""
-    settings = replace(tiny_settings, evaluation=replace(tiny_settings.evaluation, guards_nm=(0.0,)))
-    given = []
-    monkeypatch.setattr(
-        run, "_reconstruction_job", lambda sources, patches, *rest: given.append((patches, rest[0]))
-    )
-    run._reconstructions(study.tasks, study.patches, study.unlabelled, settings)
+    found = scopes(study.tasks, "leave-date-out", tiny_settings.evaluation)
+    parts = protocol._block_patches(study.patches, found)
+    given = [(part, scope.test_times) for part, scope in zip(parts, found, strict=True)]
     times = np.concatenate([patches.time for patches, _ in given])
     stations = np.concatenate([patches.station for patches, _ in given])
     assert len(given) == 5
@@ -203,6 +205,34 @@ def test_each_patch_is_scored_in_one_block(study, tiny_settings, monkeypatch) ->
     assert sum(near) > study.patches.n_samples  # so that some could have been scored twice
     for patches, test_times in given:
         assert excluded_by(patches.time, test_times).all()  # nothing near them was learned from
+
+
+@pytest.mark.slow
+def test_one_pretraining_serves_reconstruction_and_regression(study, tiny_settings, fabric) -> None:
+    """With the guard of the settings the model of the first seed fills in; the result is the same."""
+    config = EvaluationConfig(splits=("leave-date-out",), models=("spectm",), contexts=("none",), seeds=2)
+    whole = prepared(study.patches, study.labels, study.unlabelled, tiny_settings, config)
+    jobs = dict(protocol._family_jobs(whole))
+    assert len(jobs) == 5 * (2 + 1)
+    blocks = scopes(whole.tasks, "leave-date-out", config)
+    scope, part = blocks[1], protocol._block_patches(study.patches, blocks)[1]
+    sources = blind_sources(study.patches, study.unlabelled, scope)
+    given = (fabric, sources, part, scope.test_times, tiny_settings)
+    own = {guard: reconstruct(*given, guard_nm=guard, seed=0) for guard in (0.0, 5.0)}
+    shared, further = (
+        jobs[name]().further for name in ("leave-date-out.block-1.spectm.0", "reconstruction.5.block-1")
+    )
+    assert set(shared) == {"curves", "reconstruction"}
+    assert "reconstruction" not in jobs["leave-date-out.block-1.spectm.1"]().further
+    for guard, result in ((0.0, shared), (5.0, further)):
+        lines = pd.DataFrame(result["reconstruction"])
+        (found,) = from_lines(lines, tiny_settings, study.patches.wavelength)
+        assert found.guard_nm == guard
+        np.testing.assert_array_equal(found.observed, own[guard].observed)
+        np.testing.assert_array_equal(found.date, own[guard].date)
+        np.testing.assert_array_equal(found.layout.guard, own[guard].layout.guard)
+        for method in METHODS:
+            np.testing.assert_array_equal(found.inferred[method], own[guard].inferred[method])
 
 
 # Scores

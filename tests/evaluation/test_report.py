@@ -12,6 +12,7 @@ from spectm.evaluation import figures
 from spectm.evaluation.report import typeset, write_report
 from spectm.evaluation.run_folder import read_run_folder
 from spectm.evaluation.summary import results_page
+from spectm.evaluation.sureness_files import FILES
 
 pytestmark = pytest.mark.slow  # each draws a page full of figures
 
@@ -147,7 +148,8 @@ def test_what_is_simulated_says_so(make_run_folder, simulated):
 def test_a_partial_run_says_what_is_absent(quick, make_run_folder):
     folder = make_run_folder(tasks=("current",), splits=("leave-date-out",), seeds=1, optional=False)
     text = page_of(folder).text
-    assert "pairs.csv, reconstruction.csv, reconstruction_examples.csv, curves.csv, run.json" in text
+    missing = ("reconstruction.csv", "reconstruction_examples.csv", "worst_spectra.csv", *FILES, "curves.csv")
+    assert f"pairs.csv, {', '.join(missing)}, run.json" in text
     assert "the only split is leave-date-out" in text
     assert "There is no run.json" in text
     assert "Other ways to split" not in text
@@ -183,14 +185,14 @@ def test_the_same_tables_give_the_same_page(make_run_folder):
 def test_reading_back_keeps_every_value(make_run_folder):
     folder = make_run_folder()
     run = read_run_folder(folder)
-    assert run.absent == ()
+    assert run.absent == FILES  # those have tests of their own
     assert set(run.predictions["station"]) == {"WE2", "WE4", "NA"}  # a station called NA is no missing value
     assert run.contexts == ["none", "season", "season+lab"]
     line = run.ensembles("current").set_index(["model", "context"]).loc[("gp", "season")]
     assert (line["r2"], line["r2_low"], line["r2_high"]) == (0.61, 0.4, 0.74)
     assert run.predictions["below_detection"].mean() == pytest.approx(1 / 3)
-    tables = {"examples": "reconstruction_examples.csv"}
-    for name in ("scores", "predictions", "pairs", "reconstruction", "examples", "curves"):
+    tables = {"examples": "reconstruction_examples.csv", "worst": "worst_spectra.csv"}
+    for name in ("scores", "predictions", "pairs", "reconstruction", "examples", "worst", "curves"):
         path = folder / tables.get(name, f"{name}.csv")
         again = pd.read_csv(path, keep_default_na=False, na_values=[""])
         read = getattr(run, name)[list(again.columns)]

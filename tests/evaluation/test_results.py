@@ -61,6 +61,16 @@ def test_ensemble_is_a_mixture_of_normals() -> None:
     assert ensemble["spread"] == pytest.approx(draws.std(), abs=0.005)
 
 
+def test_a_single_seed_is_its_own_ensemble_to_the_last_digit() -> None:
+    predictions = lines([3, 4], [0.1, 1.7], spread=1 / 3).assign(low=[0.0, 1.0])
+    found = with_ensemble(predictions)
+    one, ensemble = (found[found["seed"] == seed] for seed in ("0", "ensemble"))
+    for column in ("mean", "spread"):
+        np.testing.assert_array_equal(one[column], ensemble[column])
+    assert one["low"].tolist() == [0.0, 1.0]
+    assert ensemble["low"].isna().all()
+
+
 def test_one_seed_is_its_own_ensemble_and_nothing_else_is_pooled() -> None:
     parts = [
         lines([0, 1], [0.2, -0.7], spread=0.4),

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,15 @@ import pytest
 import spectm
 from spectm.data.labels import read_labels
 from spectm.data.patches import read_patches
+from spectm.errors import ConfigError
+from spectm.evaluation import protocol
 from spectm.evaluation.audit import audit_labels, audit_own_last_value, audit_spectra
-from spectm.evaluation.protocol import SPLITS, EvaluationConfig, blind_sources, scopes, training_rows
+from spectm.evaluation.folds import training_rows
 from spectm.evaluation.results import with_ensemble
 from spectm.evaluation.run import EvaluationSettings, evaluate, pair_table
 from spectm.evaluation.run_folder import read_run_folder
+from spectm.evaluation.scopes import blind_sources, scopes
+from spectm.evaluation.study import SPLITS, EvaluationConfig, prepared
 from spectm.evaluation.task import Task, build_task
 from tests.conftest import BANDS_NM, IN_WINDOW, Study
 
@@ -83,7 +88,7 @@ def test_without_spectm_there_is_no_pair(task: Task) -> None:
 def test_evaluate_writes_what_the_formats_page_lists(
     study: Study, tiny_settings: EvaluationSettings, tmp_path: Path
 ) -> None:
-    models = ("mean", "climatology", "ridge", "spectm", "spectm-no-indices")
+    models = ("mean", "climatology", "ridge", "spectm", "spectm-blend", "spectm-no-indices")
     config = replace(
         tiny_settings.evaluation, splits=("leave-date-out",), models=models, contexts=("none", "season")
     )
@@ -95,7 +100,7 @@ def test_evaluate_writes_what_the_formats_page_lists(
     assert written[-1].name == "report.html"
     run = read_run_folder(out)
     assert run.absent == ()
-    assert len(run.scores) == 2 * (2 * (1 + 1 + 2 + 2 + 1))  # tasks, seed and ensemble, models
+    assert len(run.scores) == 2 * (2 * (1 + 1 + 2 + 2 + 2 + 1))  # tasks, seed and ensemble, models
     assert len(run.predictions) == 32 * len(run.scores)
 
     record = json.loads((out / "run.json").read_text())
@@ -123,6 +128,71 @@ def test_evaluate_writes_what_the_formats_page_lists(
     assert (table.loc[(5.0, "all", "ridge"), ["rmse_ratio", "rmse_ratio_low", "rmse_ratio_high"]] == 1).all()
     assert (0.0, "interior", "spline") in table.index
     assert (0.0, "698-718 nm", "spline") not in table.index
+
+
+@pytest.fixture
+def small(tiny_settings: EvaluationSettings) -> EvaluationSettings:
+    """Five jobs of blocks, two of baselines, and what tells how sure they are."""
+    config = replace(
+        tiny_settings.evaluation,
+        splits=("leave-date-out",),
+        models=("ridge", "climatology", "spectm"),
+        contexts=("season",),
+        tasks=("current",),
+        guards_nm=(0.0,),
+    )
+    return replace(tiny_settings, evaluation=config)
+
+
+@pytest.mark.slow
+def test_a_stopped_evaluation_goes_on(study: Study, small, tmp_path: Path, monkeypatch) -> None:
+    """All tables are the same, and what had been computed is not computed again."""
+    given = (study.patches, study.labels, study.unlabelled)
+    provenance = {"files": [], "labels": "labels.csv"}
+    run_one = partial(evaluate, *given, provenance=provenance)
+    straight = run_one(small, tmp_path / "straight")
+    ridge = protocol._baseline_job
+
+    def stop(*arguments):
+        if arguments[-1] == "climatology":
+            raise KeyboardInterrupt
+        return ridge(*arguments)
+
+    monkeypatch.setattr(protocol, "_baseline_job", stop)
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt, match=r"after (\d+) of \d+ jobs; the same command goes on"):
+        run_one(small, out)
+    names = [f"leave-date-out.block-{block}.spectm.0" for block in range(5)]
+    done = {f"{name}.csv" for name in [*names, "leave-date-out.current.ridge"]}
+    done |= {f"{name}.{table}.csv" for name in names for table in ("curves", "reconstruction")}
+    assert done <= {path.name for path in (out / "jobs").iterdir()}
+    assert not (out / "jobs" / "leave-date-out.current.climatology.csv").exists()
+    assert not (out / "scores.csv").exists()
+    other = replace(small, encoder=replace(small.encoder, width=32))
+    with pytest.raises(ConfigError, match=r"another study: settings\.encoder\.width differ\. Give another"):
+        run_one(other, out)
+    with pytest.raises(ConfigError, match="labels differ"):
+        evaluate(*given, small, out, provenance={**provenance, "labels": "others.csv"})
+    monkeypatch.setattr(protocol, "_baseline_job", ridge)
+    monkeypatch.setattr(protocol, "_spectm_job", lambda *arguments: pytest.fail("computed again"))
+    run_one(small, out)
+    assert not (out / "jobs").exists()  # finished: nothing stands in the way of another run
+    assert not (out / "study.json").exists()
+    for path in straight:
+        if path.suffix == ".csv":
+            assert (out / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_processes_are_no_part_of_what_results_rest_on(study: Study, small: EvaluationSettings) -> None:
+    one, other = (
+        protocol._identity(
+            prepared(study.patches, study.labels, (), small, replace(small.evaluation, workers=workers))
+        )
+        for workers in (1, 2)
+    )
+    assert one == other
+    assert one["spectm_version"] == spectm.__version__
+    assert one["settings"]["evaluation"]["models"] == ("ridge", "climatology", "spectm")
 
 
 # Real data

@@ -1,8 +1,6 @@
-from functools import partial
-
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, mean_absolute_error, r2_score, roc_auc_score
@@ -12,6 +10,7 @@ from spectm.evaluation.scores import (
     N_DRAWS,
     Observations,
     Prediction,
+    average_precision,
     bias,
     draw_weights,
     drawn_dates,
@@ -19,9 +18,9 @@ from spectm.evaluation.scores import (
     mae,
     mdsa,
     mean_columns,
-    paired_difference,
     r2,
     rmse,
+    roc_auc,
     score_columns,
     skill,
     sspb,
@@ -84,6 +83,17 @@ def test_weighted_median_is_the_median_of_the_rows_written_out(rows):
         assert value == pytest.approx(100 * (10**middle - 1), abs=1e-9)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=12))
+def test_areas_agree_with_sklearn_also_where_probabilities_are_equal(pairs):
+    event, probability = (np.array(values) for values in zip(*pairs, strict=True))
+    event = event.astype(bool)
+    assume(event.any() and not event.all())
+    assert roc_auc(event, probability / 4) == pytest.approx(roc_auc_score(event, probability))
+    assert average_precision(event, probability / 4) == pytest.approx(
+        average_precision_score(event, probability)
+    )
+
+
 def test_scores_agree_with_sklearn(survey):
     observed, model, climatology, persistence = survey
     columns = score_columns(observed, model, climatology=climatology, persistence=persistence)
@@ -133,19 +143,6 @@ def test_whole_dates_are_drawn_and_the_first_line_is_the_sample_itself():
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[1:, [0, 1, 3]].sum(1) == 3).all()  # three dates in every draw
     assert weights[1:, 1].mean() == pytest.approx(1, abs=0.1)
-
-
-def test_paired_difference_uses_the_same_draws(survey):
-    observed, model, climatology, _ = survey
-    difference = paired_difference(observed, model, climatology)
-    weights = draw_weights(observed.dates)
-    one, two = (r2(observed.log10, np.maximum(p.mean, -1), weights) for p in (model, climatology))
-    assert difference.value == pytest.approx(one[0] - two[0])
-    assert difference.low == pytest.approx(np.percentile(one[1:] - two[1:], 2.5))
-    alone = np.ptp(np.percentile(one[1:], [2.5, 97.5])) + np.ptp(np.percentile(two[1:], [2.5, 97.5]))
-    assert difference.high - difference.low < alone
-    same = paired_difference(observed, model, model, score=partial(skill, reference=climatology.mean))
-    assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
 def test_predictions_below_the_floor_count_as_the_floor():
@@ -208,11 +205,11 @@ def test_a_missing_prediction_is_an_error_naming_the_row(survey, value):
 
 
 def test_a_spread_of_zero_and_a_wrong_length_are_errors(survey):
-    observed, model, climatology, _ = survey
-    with pytest.raises(ScoreError, match="second model: 40 of 40 rows have no usable spread"):
-        paired_difference(observed, model, certain(model.mean, 0.0))
-    with pytest.raises(ScoreError, match=r"for each of 40 rows, found shape \(39,\)"):
-        paired_difference(observed, certain(model.mean[1:]), climatology)
+    observed, model, climatology, persistence = survey
+    with pytest.raises(ScoreError, match="climatology: 40 of 40 rows have no usable spread"):
+        score_columns(observed, model, climatology=certain(model.mean, 0.0), persistence=persistence)
+    with pytest.raises(ScoreError, match=r"model: .* for each of 40 rows, found shape \(39,\)"):
+        score_columns(observed, certain(model.mean[1:]), climatology=climatology, persistence=persistence)
 
 
 def test_mean_over_repeats_keeps_counts_and_gives_the_spread():

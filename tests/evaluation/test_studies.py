@@ -22,8 +22,8 @@ from spectm.evaluation.label_efficiency import (
     label_ranks,
     sizes,
 )
-from spectm.evaluation.protocol import EvaluationConfig, prepared
-from spectm.evaluation.scores import Prediction, paired_difference, r2
+from spectm.evaluation.scores import draw_weights, interval_of, r2
+from spectm.evaluation.study import headline_study
 from spectm.training.settings import Settings
 from tests.conftest import Study
 
@@ -36,8 +36,7 @@ def settings(tiny_settings) -> Settings:
 
 @pytest.fixture
 def whole(study: Study, settings: Settings):
-    config = EvaluationConfig(splits=("leave-date-out",), models=("blend-plain",))
-    return prepared(study.patches, study.labels, study.unlabelled, settings, config)
+    return headline_study(study.patches, study.labels, study.unlabelled, settings, tuple(study.tasks))
 
 
 # Jobs
@@ -122,8 +121,9 @@ def test_differences_are_paired_over_seeds(whole) -> None:
     assert np.isnan(table.loc[REFERENCE, "difference"])
     # The gap is the same with every seed, so that the dates alone make the interval.
     first = (shuffled[shuffled["seed"] == 0].pivot(index="variant", columns="row", values="mean")).loc
-    one, other = (Prediction(first[name].to_numpy(), np.ones(n)) for name in (REFERENCE, "random"))
-    alone = paired_difference(task.observations(np.arange(n)), one, other)
+    weights = draw_weights(task.dates)
+    one, other = (r2(task.y, first[name].to_numpy(), weights) for name in (REFERENCE, "random"))
+    alone = interval_of(one - other)
     assert table.loc["random", ["low", "high"]].tolist() == pytest.approx([alone.low, alone.high])
 
 

@@ -5,7 +5,16 @@ import pytest
 
 from spectm.data.regions import parse_region
 from spectm.errors import SimulationError, SpectmError
-from spectm.simulation.climate import HABITS, PROPERTIES, cyano_chlorophyll, microcystin, turbidity
+from spectm.simulation.climate import (
+    CROWDING,
+    HABITS,
+    PROPERTIES,
+    Property,
+    crowded,
+    cyano_chlorophyll,
+    microcystin,
+    turbidity,
+)
 from spectm.simulation.clouds import Sky
 from spectm.simulation.fields import RandomField, Series, Wind
 from spectm.simulation.lake import FIELDS, LakeState, SimulatedLake
@@ -288,9 +297,20 @@ class TestWhereAndWhen:
         assert turbidity(np.array(8.0), np.array(37.5)) == pytest.approx(10)
 
     def test_properties_keep_their_bounds(self) -> None:
-        slope, absorption = PROPERTIES["cdom_slope"], PROPERTIES["mineral_absorption_440"]
+        slope = Property(middle=0.0172, spread=0.001, low=0.014, high=0.019, relative=False)
         assert slope.values(np.array([-9.0, 1.0, 9.0])) == pytest.approx([0.014, 0.0182, 0.019])
-        assert absorption.values(np.array([0.0, 1.0])) == pytest.approx([0.033, 0.033 * 10**0.12])
+        bright = Property(middle=0.03, spread=0.2, low=0.001, high=1.0)
+        assert bright.values(np.array([0.0, 1.0])) == pytest.approx([0.03, 0.03 * 10**0.2])
+        assert all(one.low <= one.middle <= one.high for one in PROPERTIES.values())
+
+    def test_crowded_parts_do_less_for_each_mg(self) -> None:
+        held = {one.field: np.array([1.0, 2.0]) * one.pivot for one in CROWDING.values()}
+        plain = {name: np.array([3.0, 3.0]) for name in (*CROWDING, "cdom_slope")}
+        found = crowded(plain, held)
+        for name, one in CROWDING.items():
+            assert found[name] == pytest.approx([3.0, 3.0 * 2**-one.power])
+            assert 0 < one.power < 1  # all of it together still does more
+        assert found["cdom_slope"] is plain["cdom_slope"]
 
     @pytest.mark.slow
     def test_scum_needs_calm_and_much(self) -> None:

@@ -102,13 +102,16 @@ def test_dissolved_and_mineral_absorption_fall_exponentially() -> None:
     assert added(Water(minerals=10), 540) == pytest.approx(0.41 * 0.2922926)  # exp(-1.23)
     assert added(Water(minerals=10, mineral_slope=0.01), 540) == pytest.approx(0.41 * 0.3678794)
     assert added(Water(minerals=10, mineral_absorption_440=0.02), 440) == pytest.approx(0.2)
+    floor = Water(minerals=10, mineral_absorption_floor=0.1)  # a tenth of it is there at any wavelength
+    assert added(floor, 440) == pytest.approx(0.41)
+    assert added(floor, 540) == pytest.approx(0.041 + 0.9 * 0.41 * 0.2922926)
 
 
 def test_phycocyanin_absorbs_0_095_for_10_mg() -> None:
     assert added(Water(phycocyanin=10), 620) == pytest.approx(0.095)
     assert added(Water(phycocyanin=10, phycocyanin_absorption_620=0.007), 620) == pytest.approx(0.07)
-    # full width 45 nm: half of it 22.5 nm below the peak, where allophycocyanin plays no part
-    assert added(Water(phycocyanin=10), 597.5) == pytest.approx(0.0475, rel=0.02)
+    # full width 45 nm: half of it 22.5 nm below the peak; allophycocyanin holds 2 % of that
+    assert added(Water(phycocyanin=10), 597.5) == pytest.approx(0.0475, rel=0.03)
     assert added(Water(phycocyanin=10), 642.5) > 1.2 * 0.0475  # but on the other side it does
 
 
@@ -118,7 +121,9 @@ def test_phycoerythrin_absorbs_at_571_nm() -> None:
         return added(waters[0], nm) - added(waters[1], nm)
 
     assert alone(571.0) == pytest.approx(0.04)
-    assert alone(571.0 + 31 / 2) == pytest.approx(0.02)  # half of it at half its full width
+    peak = alone(574.5)
+    assert peak == pytest.approx(0.04 / np.exp(-4 * np.log(2) * (3.5 / 30.5) ** 2))
+    assert alone(574.5 + 30.5 / 2) == pytest.approx(peak / 2)
     assert added(Water(chlorophyll=10, cyano_phycoerythrin_571=0.004), 571) == added(
         Water(chlorophyll=10), 571
     )
@@ -364,6 +369,7 @@ def test_unknown_names_are_refused() -> None:
         ({"chlorophyll": -1.0}, "chlorophyll must be 0 or more, and finite, found -1"),
         ({"minerals": [1.0, np.inf]}, "minerals must be 0 or more, and finite, found inf"),
         ({"scum_fraction": 1.1}, "scum_fraction must be from 0 to 1, found 1.1"),
+        ({"mineral_absorption_floor": 1.1}, "mineral_absorption_floor must be from 0 to 1, found 1.1"),
         (
             {"chlorophyll": [1.0, 2.0], "minerals": [1.0, 2.0, 3.0]},
             r"broadcast to one shape, found chlorophyll \(2,\), minerals \(3,\)",

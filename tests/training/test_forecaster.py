@@ -13,8 +13,10 @@ from spectm.data.patches import Patches
 from spectm.errors import CheckpointError
 from spectm.evaluation.blends import targets_of
 from spectm.evaluation.run import EvaluationSettings
-from spectm.training.forecaster import Forecaster, forecast, load, train_forecaster, usual_at
+from spectm.training.forecast import forecast, usual_at
+from spectm.training.forecaster import Forecaster, train_forecaster
 from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.released import load, save_forecaster
 from tests.conftest import Study
 
 
@@ -30,15 +32,13 @@ def model(study: Study, record: Record, tiny_settings: EvaluationSettings) -> Fo
     data = pretraining_data([study.patches])
     fresh = [untrained(data, tiny_settings, seed=seed) for seed in (0, 1)]
     rows = task.rows.iloc[:24]
-    return train_forecaster(
-        fresh, tiny_settings, study.patches, rows, task.y[:24], record, {"files": []}, last_record_year=2023
-    )
+    return train_forecaster(fresh, tiny_settings, study.patches, rows, task.y[:24], record, {"files": []})
 
 
 def test_what_is_read_again_answers_the_same(study: Study, model: Forecaster, tmp_path) -> None:
     targets = targets_of(study.tasks["ahead"])
     before = model.predict(study.patches, targets)
-    model.save(tmp_path / "model")
+    save_forecaster(model, tmp_path / "model")
     for again in (spectm.load(tmp_path / "model"), load(str(tmp_path / "model"))):
         for old, new in zip(before, again.predict(study.patches, targets), strict=True):
             np.testing.assert_allclose(new, old, rtol=0, atol=1e-5)
@@ -69,8 +69,8 @@ def test_other_bands_are_refused(study: Study, model: Forecaster) -> None:
 
 def test_the_ensemble_is_the_mean_of_its_members(study: Study, model: Forecaster) -> None:
     single = [
-        replace(model, encoders=(encoder,), blends=(blend,)).estimate(study.patches)[0]
-        for encoder, blend in zip(model.encoders, model.blends, strict=True)
+        replace(model, models=(one,), blends=(blend,)).estimate(study.patches)[0]
+        for one, blend in zip(model.models, model.blends, strict=True)
     ]
     np.testing.assert_allclose(model.estimate(study.patches)[0], np.mean(single, axis=0))
     assert not np.allclose(single[0], single[1], equal_nan=True)

@@ -7,6 +7,7 @@ import pytest
 
 from spectm.data.patches import read_patches
 from spectm.errors import ApplicabilityError
+from spectm.evaluation.sureness_corruptions import corruptions
 from spectm.trust.applicability import NEW_PLACE, REASONS, Applicability
 from spectm.trust.familiar import Familiar
 from spectm.trust.shape import RULES, broken_rules
@@ -222,32 +223,6 @@ def test_what_is_refused(season, fitted):
         fitted.flag(spectra, day, reconstruction=np.ones(150))
     with pytest.raises(ApplicabilityError, match=r"wanted places of shape \(150, 2\), found \(150, 3\)"):
         fitted.flag(spectra, day, places=np.ones((150, 3)))
-
-
-def corruptions(Rrs, wavelength, rng):
-    """What is not water, or not in the unit, made of real spectra."""
-
-    def drawn(low, high):
-        return rng.uniform(low, high, (len(Rrs), 1))
-
-    nm = wavelength / 550
-    plants = np.interp(
-        wavelength,
-        [346, 400, 500, 550, 600, 670, 690, 720],
-        [0.02, 0.025, 0.03, 0.08, 0.05, 0.03, 0.06, 0.25],
-    )
-    soil = np.interp(wavelength, [346, 720], [0.06, 0.28])
-    share, green = drawn(0.4, 1.0), drawn(0.0, 1.0)
-    land = drawn(0.6, 1.4) * (green * plants + (1 - green) * soil) / np.pi
-    return {
-        "land-like": (1 - share) * Rrs + share * land,
-        "cloud-edge": 0.9 * Rrs + drawn(0.1, 0.5) * drawn(0.3, 0.8) / np.pi * nm**-0.2,
-        "glint": Rrs + drawn(0.008, 0.03) * nm ** drawn(-0.5, 0.2),
-        "shuffled": rng.permuted(Rrs, axis=1),
-        "times pi": np.pi * Rrs,
-        "percent": 100 * Rrs,
-        "noise": rng.normal(Rrs.mean(), Rrs.std(), Rrs.shape),
-    }
 
 
 def real_spectra(folder):

@@ -37,10 +37,11 @@ def run(args: argparse.Namespace) -> int:
     usual = QUICK_SEEDS if args.quick else AblationConfig().seeds
     seeds = usual if args.seeds is None else args.seeds
     config = AblationConfig(seeds=seeds, workers=args.workers)
-    settings, patches, unlabelled, labels, identity = read_study(args)
-    table = ablate(patches, labels, unlabelled, settings, config, args.out, identity=identity)
+    settings, data = read_study(args)
+    given = (data.patches, data.labels, data.unlabelled, settings, config, args.out)
+    table = ablate(*given, identity=data.provenance)
     keep_settings(settings, args.out)
-    record = record_of(args, patches, identity)
+    record = record_of(args, data)
     page = ablation_page(table, record)
     pages = [args.out / "ablation.md", *([args.results] if args.results else [])]
     write_page(page, *pages)

@@ -14,6 +14,7 @@ __all__ = ["add_arguments", "run"]
 SEASON = SeasonConfig(first="05-15", last="09-05", every=3, record_years=4, cloudiness=0.3)
 # Cells a little larger than pixels: few passes of pixels of 1.2 km would leave holes in a finer grid.
 CELLS = ("--region", "lake-erie-west", "--resolution", "0.02")
+SHOWN_PERIODS = 4  # so that a bulletin has something to compare with
 MODELS = "mean,climatology,persistence,ridge,blend-plain,spectm,spectm-blend"
 
 
@@ -21,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = (
         "Simulate a lake, its satellite and its laboratory, then compose, cut patches, pretrain, fine-tune, "
-        "evaluate and draw a map: about five minutes on two cores, no account, no download. Ends with "
-        "DIR/report.html, one page that explains what was done and how well it works. Each command is "
-        "printed as it is run."
+        "evaluate, predict and write a bulletin: about five minutes on two cores, no account, no download. "
+        "Ends with DIR/report.html, one page that explains what was done and how well it works, and "
+        "DIR/bulletin.html, what an agency would read. Each command is printed as it is run."
     )
     parser.epilog = "examples:\n  spectm demo\n  spectm demo --out runs/other --seed 7"
     parser.add_argument(
@@ -54,16 +55,16 @@ def run(args: argparse.Namespace) -> int:
         commands.append(shlex.join(["spectm", *words]))
         if code := _told(words):
             return code
-    from spectm.evaluation.demo_map import last_seen_period
+    from spectm.apps.demo_map import seen_periods
 
-    period = last_seen_period(args.out / "cube.zarr")
-    for words in _map(args.out, str(period.start)):
+    periods = seen_periods(args.out / "cube.zarr", SHOWN_PERIODS)
+    for words in _faces(args.out, [str(period.start) for period in periods]):
         commands.append(shlex.join(["spectm", *words]))
         if code := _told(words):
             return code
-    from spectm.evaluation.demo_page import write_demo_page
+    from spectm.apps.demo_page import write_demo_page
 
-    write_demo_page(args.out, commands, seconds=time.monotonic() - started)
+    write_demo_page(args.out, periods[-1], commands, seconds=time.monotonic() - started)
     print(_written(args.out, minutes=(time.monotonic() - started) / 60))
     return 0
 
@@ -97,15 +98,15 @@ def _until_evaluation(args: argparse.Namespace) -> list[list[str]]:
     # fmt: on
 
 
-def _map(out: Path, day: str) -> list[list[str]]:
-    """Words of the commands that estimate every cell of one period."""
-    granules, last = str(out / "lake" / "granules"), str(out / "last.zarr")
+def _faces(out: Path, days: list[str]) -> list[list[str]]:
+    """Words of the commands that estimate every cell of some periods, and write the last as a bulletin."""
+    predictions, laboratory = str(out / "predictions"), str(out / "lake" / "laboratory")
     # fmt: off
     return [
-        ["compose", granules, *CELLS, "--out", last, "--start", day, "--end", day],
-        ["patches", last, "--out", str(out / "last.nc"), "--size", "1"],
-        ["predict", "--model", str(out / "model"), "--patches", str(out / "last.nc"),
-         "--out", str(out / "map.csv")],
+        ["predict", "--model", str(out / "model"), "--cube", str(out / "cube.zarr"),
+         "--out", predictions, "--period", *days],
+        ["bulletin", predictions, "--labels", laboratory, "--period", days[-1],
+         "--out", str(out / "bulletin.html")],
     ]
     # fmt: on
 
@@ -127,7 +128,8 @@ def _written(out: Path, *, minutes: float) -> str:
         "cube.zarr, patches.nc": "composites of eight days, and windows cut from them",
         "stations.nc, matchups.csv": "what was seen at the stations, and which sample belongs to it",
         "pretrained, model": "pretrained on spectra alone; then with the laboratory, for now and days ahead",
-        "map.csv, map.png": "estimates of the last period, and their map beside the truth",
+        "predictions, map.png": "estimates of the last periods; a map of the last one beside the truth",
+        "bulletin.html": "the weekly page that a water agency would read",
     }
     lines = [f"  {name:<26}  {what}" for name, what in made.items()]
     return "\n".join([f"\nDone in {minutes:.1f} minutes; everything is simulated. In {out}:", *lines])

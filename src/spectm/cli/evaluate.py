@@ -7,30 +7,35 @@ from typing import Any
 
 import pandas as pd
 
-from spectm.cli.options import add_settings, keep_settings, read_sources, settings_from
-from spectm.data.labels import read_labels
+from spectm.cli.options import add_data, add_settings, keep_settings, read_data, settings_from, shortened
 from spectm.data.matchups import TASKS
 from spectm.errors import ConfigError
 from spectm.evaluation.model_scores import score_model
-from spectm.evaluation.protocol import MODELS
+from spectm.evaluation.models import ABLATIONS
 from spectm.evaluation.run import EvaluationSettings, evaluate
+from spectm.evaluation.study import MODELS
 from spectm.evaluation.summary import results_page
-from spectm.files import replacing
-from spectm.training.forecaster import load
-from spectm.training.settings import PretrainConfig
+from spectm.evaluation.sureness_foreign import read_foreign
+from spectm.files import write_text
+from spectm.training.released import load
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "asked_for", "run"]
 
 # What `--quick` changes: enough to see that everything runs and where the numbers lie.
-QUICK: dict[str, Any] = {"splits": ("leave-date-out",), "seeds": 1, "guards_nm": (0.0,)}
-QUICK_STEPS = 60
+QUICK: dict[str, Any] = {
+    "splits": ("leave-date-out",),
+    "seeds": 1,
+    "guards_nm": (0.0,),
+    "intervals": ("climatology", "blend-plain"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = (
         "Score SpecTM and its baselines on station patches and a laboratory record by the real-data protocol "
-        "(docs/protocol.md). Writes scores.csv, predictions.csv and report.html; docs/formats.md lists all."
+        "(docs/protocol.md). Writes scores.csv, predictions.csv and report.html; docs/formats.md lists all. "
+        "After Ctrl-C, the same command goes on where it was stopped."
     )
     parser.epilog = (
         "examples:\n"
@@ -41,17 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  spectm evaluate --model erie-2024 --patches patches.nc --labels labels.csv --out runs/scored\n\n"
         f"models: {', '.join(MODELS)}"
     )
-    parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="station patches, netCDF")
-    parser.add_argument("--labels", type=Path, required=True, metavar="PATH", help="CSV file or folder")
+    add_data(parser)
     parser.add_argument(
-        "--unlabelled",
+        "--out",
         type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="more spectra to pretrain on; may be repeated",
+        required=True,
+        metavar="DIR",
+        help="folder to write; goes on with what a stopped run left there",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -63,16 +65,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=TASKS,
         help="with --model: now, or 8 days ahead; may be repeated (default: both)",
     )
-    parser.add_argument("--quick", action="store_true", help="leave-date-out, one seed, short pretraining")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave-date-out, one seed, short pretraining, no ablations"
+    )
     parser.add_argument("--models", metavar="NAME,...", help="only these models")
+    parser.add_argument(
+        "--foreign",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="table of spectra of other waters (CSV, Excel), to see what of them is flagged; may be repeated",
+    )
     parser.add_argument("--results", type=Path, metavar="FILE", help="also write the tables as Markdown")
     add_settings(parser)
-
-
-def shortened(pretraining: PretrainConfig) -> PretrainConfig:
-    """The pretraining of ``--quick``: no more than sixty steps."""
-    steps = min(pretraining.loop.steps, QUICK_STEPS)
-    return replace(pretraining, loop=replace(pretraining.loop, steps=steps))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,32 +87,38 @@ def run(args: argparse.Namespace) -> int:
         return _score(args)
     if args.task:
         raise ConfigError("--task goes with --model; the tasks of the protocol are evaluation.tasks")
-    settings = settings_from(args, EvaluationSettings)
-    changes = dict(QUICK) if args.quick else {}
-    if args.models:
-        changes["models"] = tuple(name.strip() for name in args.models.split(","))
-    settings = replace(settings, evaluation=replace(settings.evaluation, **changes))
-    if args.quick:
-        settings = replace(settings, pretraining=shortened(settings.pretraining))
-    labels = read_labels(args.labels)
-    (patches, *unlabelled), files = read_sources([args.patches, *args.unlabelled])
-    print(labels.summary())
+    settings = asked_for(args)
+    data = read_data(args)
+    foreign = [read_foreign(path) for path in args.foreign]
+    given = (data.patches, data.labels, data.unlabelled, settings, args.out)
+    provenance = {**data.provenance, "foreign": [path.name for path in args.foreign]}
+    written = evaluate(*given, provenance=provenance, foreign=foreign)
     keep_settings(settings, args.out)
-    provenance = {"files": files, "labels": args.labels.name, "labels_summary": labels.summary()}
-    written = evaluate(patches, labels, unlabelled, settings, args.out, provenance=provenance)
     if args.results:
-        with replacing(args.results) as unfinished:
-            unfinished.write_text(results_page(args.out), encoding="utf-8")
+        write_text(args.results, results_page(args.out))
         written.append(args.results)
     print("wrote " + "\n      ".join(str(path) for path in written))
     return 0
+
+
+def asked_for(args: argparse.Namespace) -> EvaluationSettings:
+    """Settings, as ``--quick`` and ``--models`` change them."""
+    settings = settings_from(args, EvaluationSettings)
+    changes: dict[str, Any] = dict(QUICK) if args.quick else {}
+    if args.quick and settings.evaluation.models == MODELS:
+        # A third of the work: each has a pretraining of its own, and one seed of it says nothing.
+        changes["models"] = tuple(name for name in MODELS if name not in ABLATIONS)
+    if args.models:
+        changes["models"] = tuple(name.strip() for name in args.models.split(","))
+    settings = replace(settings, evaluation=replace(settings.evaluation, **changes))
+    return shortened(settings) if args.quick else settings
 
 
 def _score(args: argparse.Namespace) -> int:
     """Score a trained model; no setting of training has a part in it."""
     unused = [
         f"--{option}"
-        for option in ("unlabelled", "quick", "models", "results", "config", "set")
+        for option in ("unlabelled", "quick", "models", "foreign", "results", "config", "set")
         if getattr(args, option)
     ]
     if unused:
@@ -114,17 +126,15 @@ def _score(args: argparse.Namespace) -> int:
             f"--model scores a model as it is: {', '.join(unused)} can't change it; leave it out"
         )
     model = load(args.model)
-    (patches,), files = read_sources([args.patches])
-    labels = read_labels(args.labels)
-    print(labels.summary())
+    data = read_data(args)
     scores, written = score_model(
         model,
         Path(args.model).resolve().name,
-        patches,
-        labels,
+        data.patches,
+        data.labels,
         args.out,
         tasks=args.task or TASKS,
-        provenance={"files": files, "labels": args.labels.name, "labels_summary": labels.summary()},
+        provenance=data.provenance,
     )
     print(_table(scores))
     print("wrote " + "\n      ".join(str(path) for path in written))

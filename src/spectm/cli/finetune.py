@@ -1,6 +1,7 @@
 """`spectm finetune`: a pretrained model, patches and a laboratory record in; a model of microcystin out."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,18 @@ from spectm.cli.options import (
     settings_from,
 )
 from spectm.data.context import CONTEXTS, Context
-from spectm.data.labels import Labels, read_labels
+from spectm.data.labels import read_labels
 from spectm.data.matchups import TASKS
 from spectm.data.origin import SIMULATED, is_simulated
-from spectm.data.patches import Patches
 from spectm.errors import ConfigError, TrainingError
+from spectm.evaluation.calibrated import calibrate_forecaster
 from spectm.evaluation.protocol import earlier_years
 from spectm.evaluation.task import Task, build_task
-from spectm.training.checkpoint import check_bands, read_checkpoint
+from spectm.training.checkpoint import Checkpoint, check_bands, read_checkpoint
 from spectm.training.finetune import RegressionData, finetune
 from spectm.training.forecaster import train_forecaster
 from spectm.training.pretrain import load_pretrained, model_parts
+from spectm.training.released import save_forecaster
 from spectm.training.settings import Settings
 
 __all__ = ["add_arguments", "run"]
@@ -85,38 +87,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _blend(args: argparse.Namespace) -> int:
     """One model for now and for days ahead."""
-    given = [
-        name for name in ("task", "context", "seed", "resume") if getattr(args, name) not in (None, False)
-    ]
-    if given:
-        raise ConfigError(
-            f"--{given[0]} is an option of --head network; a blend has nothing to choose: it answers for now "
-            "and for days ahead, knows the season, and draws nothing"
-        )
+    _refuse_network_options(args)
     checkpoints = [read_checkpoint(folder, kind="pretrained") for folder in args.pretrained]
-    settings = [
-        _settings(args, folder, model_parts(c)[0])
-        for folder, c in zip(args.pretrained, checkpoints, strict=True)
-    ]
-    parts = [(one.windows, one.masking, one.preprocess, one.encoder) for one in settings]
-    if any(part != parts[0] for part in parts):
-        other = next(i for i, part in enumerate(parts) if part != parts[0])
-        raise ConfigError(
-            f"an ensemble wants models pretrained with the same windows, masking, preprocess and encoder; "
-            f"{args.pretrained[0]} and {args.pretrained[other]} differ (see their settings.toml). Give those "
-            "of one kind"
-        )
+    settings = _settings_of_all(args, checkpoints)
     (patches,), files = read_sources([args.patches])
     for checkpoint in checkpoints:
-        check_bands(checkpoint, patches.wavelength)
+        check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
     labels = read_labels(args.labels)
-    task = _rows(args, TASKS[0], patches, labels)
+    tasks = {name: build_task(name, patches, labels) for name in TASKS}
+    task = _with_rows(args, tasks[TASKS[0]])
     print(f"{len(task.rows)} rows, {int(task.below.sum())} below detection; {labels.summary()}")
-    keep_settings(settings[0], args.out)
+    keep_settings(settings, args.out)
     simulated = patches.simulated or any(is_simulated(c.meta["provenance"]) for c in checkpoints)
     model = train_forecaster(
         [load_pretrained(folder) for folder in args.pretrained],
-        settings[0],
+        settings,
         patches,
         task.rows,
         task.y,
@@ -129,16 +114,45 @@ def _blend(args: argparse.Namespace) -> int:
             SIMULATED: simulated,
             **_target(task),
         },
-        last_record_year=int(str(patches.time.min())[:4]) - 1,
     )
-    model.save(args.out)
+    model = calibrate_forecaster(model, patches, tasks)
+    save_forecaster(model, args.out)
     print(f"wrote {args.out}")
     return 0
 
 
-def _rows(args: argparse.Namespace, name: str, patches: Patches, labels: Labels) -> Task:
+def _refuse_network_options(args: argparse.Namespace) -> None:
+    """A blend has nothing to choose: what it would not listen to is not taken."""
+    usual: dict[str, Any] = {"task": None, "context": None, "seed": None, "resume": False}
+    usual |= {"processes": 1, "precision": "32-true"}
+    given = [f"--{name}" for name, value in usual.items() if getattr(args, name) != value]
+    if args.device not in ("auto", "cpu"):
+        given.append(f"--device {args.device}")
+    if settings_from(args, Settings).finetuning != Settings().finetuning:
+        given.append("--set finetuning.*")
+    if given:
+        raise ConfigError(
+            f"{given[0]} is an option of --head network; a blend has nothing to choose: it answers for now "
+            "and for days ahead, knows the season, draws nothing and takes seconds on a processor"
+        )
+
+
+def _settings_of_all(args: argparse.Namespace, checkpoints: Sequence[Checkpoint]) -> Settings:
+    """The settings that the models of an ensemble share."""
+    settings = [_settings(args, one.folder, model_parts(one)[0]) for one in checkpoints]
+    parts = [(one.windows, one.masking, one.preprocess, one.encoder, one.objective) for one in settings]
+    if any(part != parts[0] for part in parts):
+        other = next(i for i, part in enumerate(parts) if part != parts[0])
+        raise ConfigError(
+            "an ensemble wants models pretrained with the same windows, masking, preprocess, encoder and "
+            f"objective; {args.pretrained[0]} and {args.pretrained[other]} differ (see their settings.toml). "
+            "Give those of one kind"
+        )
+    return settings[0]
+
+
+def _with_rows(args: argparse.Namespace, task: Task) -> Task:
     """The task, which has rows."""
-    task = build_task(name, patches, labels)
     if len(task.rows) == 0:
         raise TrainingError(
             f"no laboratory sample of {args.labels} pairs with a patch of {args.patches}; "
@@ -162,9 +176,9 @@ def _network(args: argparse.Namespace, pretrained: Path, task_name: str, context
     checkpoint = read_checkpoint(pretrained, kind="pretrained")
     settings = _settings(args, pretrained, model_parts(checkpoint)[0])
     (patches,), provenance = read_sources([args.patches])
-    check_bands(checkpoint, patches.wavelength)
+    check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
     labels = read_labels(args.labels)
-    task = _rows(args, task_name, patches, labels)
+    task = _with_rows(args, build_task(task_name, patches, labels))
     fabric = fabric_from(args)
     if fabric.is_global_zero:
         print(

@@ -42,12 +42,11 @@ def run(args: argparse.Namespace) -> int:
     if args.models:
         asked["models"] = tuple(name.strip() for name in args.models.split(","))
     config = LabelConfig(**asked, workers=args.workers)
-    settings, patches, unlabelled, labels, identity = read_study(args)
-    curves, equal = label_efficiency(
-        patches, labels, unlabelled, settings, config, args.out, identity=identity
-    )
+    settings, data = read_study(args)
+    given = (data.patches, data.labels, data.unlabelled, settings, config, args.out)
+    curves, equal = label_efficiency(*given, identity=data.provenance)
     keep_settings(settings, args.out)
-    record = record_of(args, patches, identity)
+    record = record_of(args, data)
     page = efficiency_page(curves, equal, record)
     pages = [args.out / "label_efficiency.md", *([args.results] if args.results else [])]
     write_page(page, *pages)

@@ -27,15 +27,26 @@ COMMANDS = {
     "patches": "cut windows from a cube, for pretraining",
     "matchups": "pair laboratory samples with pixels, and say why where there are none",
     "pretrain": "learn from unlabelled patches by hiding the pigment bands",
-    "finetune": "train a microcystin regressor on a pretrained model and laboratory samples",
-    "predict": "estimate microcystin for patches with a trained regressor",
+    "finetune": "train a calibrated model of microcystin from pretrained models and laboratory samples",
+    "predict": "estimate microcystin for patches, maps or points, with intervals, exceedance and flags",
+    "map": "draw maps, the weeks of a place, or a spectrum, from predictions",
+    "export": "write predictions as netCDF, GeoTIFF or CSV for other programs",
+    "bulletin": "write the weekly page: what changed, maps, stations, forecast, and how earlier ones did",
+    "explain": "write a page that says what an estimate, or a whole model, rests on",
     "evaluate": "score models and baselines on real data by the protocol, with a report",
     "ablate": "compare masking strategies and pretraining tasks, paired over seeds and dates",
     "label-efficiency": "train on 10 laboratory values, 20, 40, ... and see how many a model needs",
     "realism": "compare the simulated lake with real spectra and a laboratory record",
 }
 # Packages that not every command needs -> the extra that installs them.
-EXTRAS = {"dask": "geo", "distributed": "geo", "earthaccess": "fetch", "zarr": "geo"}
+EXTRAS = {
+    "captum": "explain",
+    "dask": "geo",
+    "distributed": "geo",
+    "earthaccess": "fetch",
+    "rasterio": "geo",
+    "zarr": "geo",
+}
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 

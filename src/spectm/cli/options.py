@@ -3,29 +3,37 @@
 import argparse
 import hashlib
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning_fabric import Fabric
 
 from spectm.config import read_settings, to_toml
+from spectm.data.labels import Labels, read_labels
 from spectm.data.patches import Patches, read_patches
 from spectm.errors import ConfigError
-from spectm.files import replacing
+from spectm.files import write_text
 from spectm.training.modes import bfloat16_fallback, compiler_fallback
 from spectm.training.settings import Settings
 
 T = TypeVar("T", bound=Settings)
 
 __all__ = [
+    "Data",
+    "add_data",
     "add_device",
     "add_settings",
     "fabric_from",
     "keep_settings",
     "may_compile",
+    "read_data",
     "read_sources",
     "settings_from",
+    "shortened",
 ]
+
+QUICK_STEPS = 60
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -45,11 +53,31 @@ def settings_from(args: argparse.Namespace, kind: type[T]) -> T:
     return read_settings(kind, args.config, args.set)
 
 
+def shortened(settings: T) -> T:
+    """With no more than sixty steps of pretraining: what ``--quick`` asks for."""
+    loop = settings.pretraining.loop
+    short = replace(loop, steps=min(loop.steps, QUICK_STEPS))
+    return replace(settings, pretraining=replace(settings.pretraining, loop=short))
+
+
 def keep_settings(settings: Settings, folder: Path) -> None:
     """Write the settings beside what was made with them."""
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "settings.toml") as unfinished:
-        unfinished.write_text(to_toml(settings), encoding="utf-8")
+    write_text(folder / "settings.toml", to_toml(settings))
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """``--patches``, ``--unlabelled`` and ``--labels``."""
+    parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="station patches, netCDF")
+    parser.add_argument(
+        "--unlabelled",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="more spectra to pretrain on, such as pixels or the patches of a cube; may be repeated",
+    )
+    parser.add_argument("--labels", type=Path, required=True, metavar="PATH", help="CSV file or folder")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -111,3 +139,34 @@ def read_sources(paths: list[Path]) -> tuple[list[Patches], list[dict[str, Any]]
         for path, patches in zip(paths, sources, strict=True)
     ]
     return sources, provenance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """What `add_data` asks for, read.
+
+    Parameters
+    ----------
+    patches : Patches
+        Of stations.
+    unlabelled : list of Patches
+        More spectra.
+    labels : Labels
+        The laboratory record.
+    provenance : dict
+        ``files`` as of `read_sources`, ``labels`` (name) and ``labels_summary``.
+    """
+
+    patches: Patches
+    unlabelled: list[Patches]
+    labels: Labels
+    provenance: dict[str, Any]
+
+
+def read_data(args: argparse.Namespace) -> Data:
+    """Read the files of `add_data`, and print what was read of the laboratory record."""
+    labels = read_labels(args.labels)
+    (patches, *unlabelled), files = read_sources([args.patches, *args.unlabelled])
+    print(labels.summary())
+    provenance = {"files": files, "labels": args.labels.name, "labels_summary": labels.summary()}
+    return Data(patches, unlabelled, labels, provenance)

@@ -1,7 +1,8 @@
-"""`spectm predict`: a trained model and patches in, a CSV out."""
+"""`spectm predict`: a trained model and patches in, a CSV out; or a cube in, a prediction store out."""
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,84 +11,231 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from spectm.apps.cells import on_bands
+from spectm.apps.columns import ABOUT, find_profile, outlook_columns, thresholds_of
+from spectm.apps.planning import Job, plan
+from spectm.apps.points import REASONS_WITHOUT, PointsReport, predict_points
+from spectm.apps.points_file import read_points
+from spectm.apps.predict import PredictReport, predict_maps
+from spectm.cli.progress import progress_bar
 from spectm.data.matchups import LEAD_DAYS
 from spectm.data.origin import is_simulated
 from spectm.data.patches import Patches, read_patches
-from spectm.errors import CheckpointError
+from spectm.data.times import utc_stamps
+from spectm.errors import CheckpointError, ConfigError
 from spectm.evaluation.results import write_table
-from spectm.spectral.sensors import resample
 from spectm.training.checkpoint import Checkpoint, check_bands, read_checkpoint
 from spectm.training.finetune import RegressionData, load_regressor
-from spectm.training.forecaster import load, model_folder
+from spectm.training.released import KIND, forecaster_of, model_folder
+from spectm.trust.thresholds import Profile, profile_names
 
 __all__ = ["add_arguments", "run"]
 
-FloatArray = npt.NDArray[np.floating[Any]]
-
-KINDS = ("forecaster", "regressor")  # blends and networks
+KINDS = (KIND, "regressor")  # blends and networks
+USUAL_PROFILE = "who-2020"
+# Options of --cube, and what they are without being given.
+OF_CUBES: dict[str, Any] = {
+    "period": ["all"],
+    "points": None,
+    "only_points": False,
+    "size": 3,
+    "workers": None,
+    "memory": 2000.0,
+    "cluster": None,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = (
-        "Estimate particulate microcystin (ug/L, raw water) for every patch. A patch without a valid pixel "
-        "keeps its line, without an estimate. A blend also looks at the patches of the same place in the ten "
-        "days before, and estimates eight days ahead. The spread is the model's own and not calibrated."
+        "Estimate particulate microcystin (ug/L, raw water), now and eight days ahead, with 50 and 90 % "
+        "intervals, the probability to lie above thresholds, and a flag where the spectrum is unlike those "
+        "learned from. What was seen of the same place in the ten days before counts too.\n\n"
+        "Of a cube: every cell of every period, into a folder that the other commands read "
+        "(docs/predicting.md). It is readable while it is written; after Ctrl-C the same command goes on, "
+        "and when the cube has grown it adds what is new. Of patches: one line each, into a CSV; one without "
+        "a valid pixel keeps its line, without an estimate. A network (spectm finetune --head network) takes "
+        "patches only, and gives what it was trained for, with a spread of its own that is not calibrated."
     )
-    parser.epilog = "example:\n  spectm predict --model runs/current --patches patches.nc --out estimates.csv"
+    parser.epilog = (
+        "examples:\n"
+        "  spectm predict --model erie-2024 --cube erie.zarr --out predictions\n"
+        "  spectm predict --model erie-2024 --cube erie.zarr --out predictions --period latest "
+        "--points stations.csv\n"
+        "  spectm predict --model erie-2024 --patches patches.nc --profile who-2020 "
+        "--profile epa-2019 --out estimates.csv"
+    )
     parser.add_argument(
         "--model", required=True, metavar="NAME", help="folder of spectm finetune, or a released model's name"
     )
-    parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="netCDF")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--cube", type=Path, metavar="CUBE", help="folder of spectm compose")
+    data.add_argument("--patches", type=Path, metavar="FILE", help="netCDF")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="folder for a cube, CSV for patches"
+    )
     parser.add_argument("--resample", action="store_true", help="interpolate other bands to the model's")
+    parser.add_argument(
+        "--profile",
+        action="append",
+        metavar="NAME",
+        help="thresholds: a profile that ships, or a file of one's own (.toml); may be repeated (default: "
+        f"{USUAL_PROFILE}; known: {', '.join(profile_names())})",
+    )
+    _add_cube_arguments(parser.add_argument_group("with --cube"))
+
+
+def _add_cube_arguments(group: Any) -> None:
+    """Options that patches do not have; without a default, so that it can be told whether they were given."""
+    group.add_argument(
+        "--period",
+        nargs="+",
+        metavar="WHEN",
+        help="all, latest, or days of the periods wanted, such as 2024-08-12 (default: all)",
+    )
+    group.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE",
+        help="CSV with latitude and longitude, and date where there is one: the same rows with estimates go "
+        "to points.csv",
+    )
+    group.add_argument("--only-points", action="store_const", const=True, help="no maps")
+    group.add_argument(
+        "--size", type=int, metavar="N", help="cells on a side of the window around each cell (default: 3)"
+    )
+    group.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    group.add_argument(
+        "--memory", "--memory-mb", type=float, metavar="MB", help="for all tasks together (default: 2000)"
+    )
+    group.add_argument("--cluster", metavar="ADDRESS", help="dask.distributed scheduler")
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict, write, and say how many."""
+    given = [name for name in OF_CUBES if getattr(args, name) is not None]
+    for name in OF_CUBES.keys() - given:
+        setattr(args, name, OF_CUBES[name])
+    if args.cube is not None:
+        return _of_cube(args)
+    if given:
+        option = given[0].replace("_", "-")
+        raise ConfigError(f"--{option} is an option of --cube. Leave it out, or give a cube.")
+    return _of_patches(args)
+
+
+def _of_cube(args: argparse.Namespace) -> int:
+    """Maps and points into a folder."""
+    if args.only_points and args.points is None:
+        raise ConfigError("--only-points wants --points FILE, found none. Give the places, or leave it out.")
+    profiles = [find_profile(name) for name in args.profile or [USUAL_PROFILE]]
+    points = None if args.points is None else read_points(args.points)
+    job = plan(
+        args.model,
+        args.cube,
+        args.out,
+        profiles,
+        periods=args.period,
+        size=args.size,
+        resample=args.resample,
+        maps=not args.only_points,
+    )
+    if job.source.resampled:
+        print("note: the cube is resampled to the model's bands", file=sys.stderr)
+    if job.record["simulated"]:
+        print(f"note: {_simulated(job)}", file=sys.stderr)
+    if not args.only_points:
+        with progress_bar("predicting", "tile") as show:
+            try:
+                report = predict_maps(
+                    job,
+                    workers=args.workers,
+                    memory_mb=args.memory,
+                    cluster=args.cluster,
+                    progress=show,
+                )
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt("(the same command goes on from here)") from None
+        _print_maps(report)
+    if points is not None:
+        with progress_bar("points", "period") as show:
+            _print_points(predict_points(job, points, progress=show))
+    print("\n".join(one.describe() for one in profiles))
+    print(f"wrote {args.out}")
+    return 0
+
+
+def _simulated(job: Job) -> str:
+    parts = [name for name, key in (("cube", "data"), ("model", "model")) if job.record[key]["simulated"]]
+    return f"simulated {' and '.join(parts)}"
+
+
+def _print_maps(report: PredictReport) -> None:
+    print(
+        f"{len(report.written)} periods predicted, {len(report.unchanged)} left as they were: "
+        f"{report.n_estimates:,} estimates, {report.n_flagged:,} flagged"
+    )
+
+
+def _print_points(report: PointsReport) -> None:
+    print(
+        f"{report.n_rows:,} rows of points, {report.n_lines:,} lines, {report.n_estimates:,} with an estimate"
+    )
+    for reason, n in report.without.items():
+        print(f"  {n:,} without: {reason} ({REASONS_WITHOUT[reason]})")
+
+
+def _of_patches(args: argparse.Namespace) -> int:
+    """One line for each patch."""
     checkpoint = read_checkpoint(model_folder(args.model))
     if checkpoint.kind not in KINDS:
         wanted = " or ".join(map(repr, KINDS))
         raise CheckpointError(
             f"{args.model} holds a {checkpoint.kind!r} checkpoint, wanted {wanted}, as spectm finetune writes"
         )
+    profiles = [find_profile(name) for name in args.profile or [USUAL_PROFILE]]
     patches = read_patches(args.patches)
     if args.resample:
         patches = _on_bands_of(checkpoint, patches)
-    check_bands(checkpoint, patches.wavelength)
-    estimates = _estimates(args.model, checkpoint, patches)
+    check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
+    estimates = _estimates(args.model, checkpoint, patches, profiles)
     valid = patches.valid.any(axis=(1, 2))
     origin = _origin_notes(checkpoint, patches)
     notes = ["resampled"] * args.resample + origin
     table = pd.DataFrame(
         {
             "station": patches.station,
-            "overpass_time": np.char.add(np.datetime_as_string(patches.time.astype("datetime64[s]")), "Z"),
+            "overpass_time": utc_stamps(patches.time),
             "latitude": patches.latitude,
             "longitude": patches.longitude,
-            **{name: np.where(valid, values, np.nan) for name, values in estimates.items()},
+            **estimates,
             "note": np.where(valid, "; ".join(notes), "; ".join(["no valid pixel", *origin])),
+            "about": ABOUT,
         }
     )
     write_table(table, args.out)
     resampled = ", resampled to the model's bands" if args.resample else ""
     if origin:
         print(f"note: {'; '.join(origin)}", file=sys.stderr)
-    print(f"{int(valid.sum())} of {len(table)} patches estimated{resampled}\nwrote {args.out}")
+    print(f"{int(valid.sum())} of {len(table)} patches estimated{resampled}{_flagged(estimates)}")
+    if checkpoint.kind == KIND:
+        print("\n".join(one.describe() for one in profiles))
+    print(f"wrote {args.out}")
     return 0
 
 
-def _estimates(name: str, checkpoint: Checkpoint, patches: Patches) -> dict[str, FloatArray]:
+def _flagged(estimates: Mapping[str, npt.NDArray[Any]]) -> str:
+    """How many spectra are unlike those learned from."""
+    return f", {int((estimates['flagged'] == 'yes').sum())} flagged" if "flagged" in estimates else ""
+
+
+def _estimates(
+    name: str, checkpoint: Checkpoint, patches: Patches, profiles: Sequence[Profile]
+) -> dict[str, npt.NDArray[Any]]:
     """Columns of estimates: of a blend now and eight days ahead, of a network what it was trained for."""
-    if checkpoint.kind == "forecaster":
-        model = load(name)
-        now, ahead = model.predict_patches(patches, (0.0, LEAD_DAYS))
-        return {
-            "microcystin_ug_per_l": 10 ** now[0],
-            "spread_log10": now[1],
-            "ahead_ug_per_l": 10 ** ahead[0],
-            "ahead_spread_log10": ahead[1],
-        }
+    if checkpoint.kind == KIND:
+        outlook = forecaster_of(checkpoint).outlook(patches, (0.0, LEAD_DAYS))
+        return outlook_columns(outlook, thresholds_of(profiles))
     if checkpoint.meta.get("n_context"):
         raise CheckpointError(
             f"{name} was trained with context {checkpoint.meta['provenance']['context']!r} beside the "
@@ -95,7 +243,9 @@ def _estimates(name: str, checkpoint: Checkpoint, patches: Patches) -> dict[str,
         )
     data = RegressionData(Rrs=patches.Rrs, context=np.empty((patches.n_samples, 0)))
     mean, spread = load_regressor(Path(name)).predict(data)
-    return {"microcystin_ug_per_l": 10**mean, "spread_log10": spread}
+    valid = patches.valid.any(axis=(1, 2))
+    found = {"microcystin_ug_per_l": 10**mean, "spread_log10": spread}
+    return {column: np.where(valid, values, np.nan) for column, values in found.items()}
 
 
 def _origin_notes(checkpoint: Checkpoint, patches: Patches) -> list[str]:
@@ -108,11 +258,5 @@ def _on_bands_of(checkpoint: Checkpoint, patches: Patches) -> Patches:
     """Patches interpolated linearly to the model's bands; NaN beyond the ends, as ever."""
     target = np.array(checkpoint.meta["wavelength_nm"])
     by_band_last = np.moveaxis(patches.Rrs, 1, -1)
-    resampled = np.moveaxis(resample(by_band_last, patches.wavelength, target), -1, 1)
-    if (beyond := ~np.isfinite(resampled).any(axis=(0, 2, 3))).any():
-        raise CheckpointError(
-            f"{patches.source}: bands from {patches.wavelength[0]:g} to {patches.wavelength[-1]:g} nm can't "
-            f"be resampled to the model's {target[beyond][0]:g} nm: nothing is extrapolated. Train a model "
-            "on these bands"
-        )
+    resampled = np.moveaxis(on_bands(by_band_last, patches.wavelength, target, patches.source), -1, 1)
     return replace(patches, Rrs=resampled.astype(np.float32), wavelength=target)

@@ -3,34 +3,20 @@
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import spectm
-from spectm.cli.options import add_settings, read_sources, settings_from
-from spectm.data.labels import Labels, read_labels
-from spectm.data.patches import Patches
-from spectm.files import replacing
+from spectm.cli.options import Data, add_data, add_settings, read_data, settings_from, shortened
+from spectm.files import write_text
 from spectm.training.settings import Settings
 
-__all__ = ["add_study", "note_of", "read_study", "record_of", "shortened", "write_page"]
-
-QUICK_STEPS = 60
+__all__ = ["add_study", "note_of", "read_study", "record_of", "write_page"]
 
 
 def add_study(parser: argparse.ArgumentParser, *, quick: str) -> None:
     """Data, folder, seeds and workers."""
-    parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="station patches, netCDF")
-    parser.add_argument(
-        "--unlabelled",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="more spectra to pretrain on, such as pixels or the patches of a cube; may be repeated",
-    )
-    parser.add_argument("--labels", type=Path, required=True, metavar="PATH", help="CSV file or folder")
+    add_data(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder to write; goes on with what is there"
     )
@@ -43,35 +29,21 @@ def add_study(parser: argparse.ArgumentParser, *, quick: str) -> None:
     add_settings(parser)
 
 
-def shortened(settings: Settings) -> Settings:
-    """With no more than sixty steps of pretraining."""
-    loop = settings.pretraining.loop
-    short = replace(loop, steps=min(loop.steps, QUICK_STEPS))
-    return replace(settings, pretraining=replace(settings.pretraining, loop=short))
-
-
-def read_study(
-    args: argparse.Namespace,
-) -> tuple[Settings, Patches, list[Patches], Labels, dict[str, Any]]:
-    """Settings, patches, unlabelled spectra and labels; and of what files they are."""
+def read_study(args: argparse.Namespace) -> tuple[Settings, Data]:
+    """Settings, which ``--quick`` shortens, and data."""
     settings = settings_from(args, Settings)
-    settings = shortened(settings) if args.quick else settings
-    labels = read_labels(args.labels)
-    (patches, *unlabelled), files = read_sources([args.patches, *args.unlabelled])
-    print(labels.summary())
-    identity = {"files": files, "labels": args.labels.name, "labels_summary": labels.summary()}
-    return settings, patches, unlabelled, labels, identity
+    return shortened(settings) if args.quick else settings, read_data(args)
 
 
-def record_of(args: argparse.Namespace, patches: Patches, identity: Mapping[str, Any]) -> dict[str, Any]:
+def record_of(args: argparse.Namespace, data: Data) -> dict[str, Any]:
     """What a page says of how it was made; folders are left out of its command."""
     words = [Path(word).name if "/" in word else word for word in _words(args)]
     return {
         "command": shlex.join(words),
         "quick": args.quick,
-        "simulated": patches.simulated,
+        "simulated": data.patches.simulated,
         "spectm_version": spectm.__version__,
-        "files": identity["files"],
+        "files": data.provenance["files"],
     }
 
 
@@ -92,5 +64,4 @@ def note_of(record: Mapping[str, Any]) -> str:
 def write_page(text: str, *paths: Path) -> None:
     """The same page at one or two places."""
     for path in paths:
-        with replacing(path) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
+        write_text(path, text)

@@ -4,10 +4,8 @@ Tiles of periods are the tasks. They run in threads, or on any dask.distributed 
 same files; each writes its part of the store, so that nothing large travels.
 """
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from spectm.data.cube import (
     prepare_cube,
     write_tile,
 )
+from spectm.data.executors import n_cores, task_executor
 from spectm.data.flags import flag_names
 from spectm.data.granule import open_granule
 from spectm.data.grid import Grid, Tile, grid_of_centres
@@ -166,8 +165,8 @@ def compose(
     if known is None:
         _check_not_empty(inputs, asked, layout.grid, region.name)
     report = ComposeReport(superseded=dict(inputs.superseded), bad=dict(inputs.bad))
-    n_workers = workers or len(os.sched_getaffinity(0))
-    with _executor(cluster, n_workers) as (
+    n_workers = workers or n_cores()
+    with task_executor(cluster, n_workers) as (
         executor,
         width,
     ):  # before anything is written: it may not be there
@@ -348,30 +347,6 @@ def _write_tile(
     made = compose_tile(paths, layout.grid, tile, len(layout.wavelength), end, config)
     write_tile(out, row, tile, made)
     return made.losses, made.bad
-
-
-@contextmanager
-def _executor(cluster: str | None, n_workers: int) -> Iterator[tuple[Executor, int]]:
-    """Threads of this machine, or a cluster that is already there; and how many tasks it runs at once."""
-    if cluster is None:
-        executor = ThreadPoolExecutor(n_workers)
-        try:
-            yield executor, n_workers
-        finally:
-            executor.shutdown(cancel_futures=True)
-        return
-    from distributed import Client
-
-    try:
-        # Not the default one: that would draw every later dask array of this process to the cluster.
-        client: Any = Client(cluster, timeout="30s", set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, TimeoutError) as error:
-        raise CubeError(
-            f"wanted a dask.distributed scheduler, found none at {cluster}: {error}. Start one with `dask "
-            "scheduler` and workers with `dask worker`, and give its address, such as tcp://host:8786."
-        ) from error
-    with client:
-        yield client.get_executor(pure=False), max(1, sum(client.nthreads().values()))
 
 
 def _tiling(

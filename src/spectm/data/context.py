@@ -144,15 +144,20 @@ class Climatology:
         ndarray, shape (n,)
             log10 of ug L-1.
         """
-        days, names = np.asarray(day_of_year, dtype=np.float64), np.asarray(station, dtype=np.str_)
-        apart = np.abs(days[:, None] - self.day_of_year) % _YEAR_DAYS  # (n, sample)
+        asked = pd.MultiIndex.from_arrays([np.asarray(day_of_year, dtype=np.float64), np.asarray(station)])
+        which, _ = asked.factorize()  # a map asks for one day and place many times
+        pairs = asked.unique()  # in the order of `which`
+        days = pairs.get_level_values(0).to_numpy(dtype=np.float64)
+        names = pairs.get_level_values(1).to_numpy(dtype=np.str_)
+        apart = np.abs(days[:, None] - self.day_of_year) % _YEAR_DAYS  # (pair, sample)
         apart = np.minimum(apart, _YEAR_DAYS - apart)
         weight = np.exp(-0.5 * (apart / self.width_days) ** 2)  # at most 183 days: never rounds to 0
         everywhere = weight @ self.log10_value / weight.sum(axis=1)
         here = weight * (names[:, None] == self.station)
-        return (self.prior_samples * everywhere + here @ self.log10_value) / (
+        usual = (self.prior_samples * everywhere + here @ self.log10_value) / (
             self.prior_samples + here.sum(axis=1)
         )
+        return np.asarray(usual[which])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists and numbers, for JSON."""

@@ -24,7 +24,15 @@ from spectm.data.periods import Period, period_of
 from spectm.data.regions import Region
 from spectm.errors import CubeError, PatchError
 
-__all__ = ["CutReport", "CuttingConfig", "check_size", "cut_cube", "reflectance_layout", "valid_wanted"]
+__all__ = [
+    "CutReport",
+    "CuttingConfig",
+    "cell_names",
+    "check_size",
+    "cut_cube",
+    "reflectance_layout",
+    "valid_wanted",
+]
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -288,7 +296,7 @@ class _Windows:
             "observation_time": end - np.rint(mean_age * 86_400).astype("timedelta64[s]"),
             "latitude": grid.latitude[row],
             "longitude": (grid.longitude[column] + 180) % 360 - 180,
-            "station": _names(grid, row, column),
+            "station": cell_names(grid, row, column),
             "granule": np.full(n, f"{self.path.name} {period}"),
             "n_valid": whole.sum(axis=(1, 2)),
         }
@@ -345,7 +353,7 @@ def _window_sums(valid: BoolArray, config: CuttingConfig) -> IntArray:
     return sums
 
 
-def _names(grid: Grid, row: IntArray, column: IntArray) -> npt.NDArray[np.str_]:
+def cell_names(grid: Grid, row: IntArray, column: IntArray) -> npt.NDArray[np.str_]:
     """Names of places by their centre cell, all of one length, so that they sort as they lie."""
     width = max(4, len(str(max(grid.shape) - 1)))
     return np.array([f"r{r:0{width}d}c{c:0{width}d}" for r, c in zip(row, column, strict=True)])

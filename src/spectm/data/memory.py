@@ -84,10 +84,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record:
-    """What the laboratory's earlier years say: what is usual, and how long a departure from it lasts."""
+    """What the laboratory's years up to `last_year` say: what is usual, and how long a departure lasts."""
 
     climatology: Climatology
     memory: Memory
+    last_year: int
 
     @classmethod
     def fit(cls, surface_table: pd.DataFrame, *, last_year: int, quantity: str = "microcystin") -> Self:
@@ -95,6 +96,7 @@ class Record:
         return cls(
             climatology=Climatology.fit(surface_table, last_year=last_year, quantity=quantity),
             memory=Memory.fit(surface_table, last_year=last_year, quantity=quantity),
+            last_year=last_year,
         )
 
 

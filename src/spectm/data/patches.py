@@ -135,6 +135,11 @@ class Patches:
         return self.time if self.time_bounds is None else self.time_bounds[:, 1]
 
     @property
+    def year_before(self) -> int:
+        """The last whole year before the first patch: up to it a laboratory record is of earlier years."""
+        return int(str(self.time.min())[:4]) - 1
+
+    @property
     def valid(self) -> BoolArray:
         """True for pixels with all bands finite, shape (sample, y, x)."""
         valid = np.empty((self.n_samples, *self.Rrs.shape[2:]), dtype=np.bool_)

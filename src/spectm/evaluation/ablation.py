@@ -17,19 +17,14 @@ from spectm.data.matchups import TASKS
 from spectm.data.patches import Patches
 from spectm.errors import ConfigError
 from spectm.evaluation.claims import claims, mean_over_seeds, score_draws
+from spectm.evaluation.folds import fold_lines
 from spectm.evaluation.frozen import blend_on, probe_on
-from spectm.evaluation.jobs import Job, keep_identity, run_jobs
+from spectm.evaluation.jobs import Job, job_name, keep_identity, run_jobs
 from spectm.evaluation.models import Variant
-from spectm.evaluation.protocol import (
-    EvaluationConfig,
-    Scope,
-    Study,
-    blind_pretraining,
-    fold_lines,
-    prepared,
-    trainable_scopes,
-)
+from spectm.evaluation.protocol import blind_pretraining
 from spectm.evaluation.results import write_table
+from spectm.evaluation.scopes import Scope, trainable_scopes
+from spectm.evaluation.study import HEADLINE, Study, headline_study
 from spectm.model.masking import Strategy
 from spectm.training.blend import spectral_views
 from spectm.training.settings import Settings
@@ -38,7 +33,6 @@ __all__ = ["ABLATED", "HEADS", "REFERENCE", "AblationConfig", "ablate", "compare
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-SPLIT = "leave-date-out"
 PRETRAINING_TASKS = ("reconstruction", "indices", "temporal")
 REFERENCE = "targeted"
 HEADS: dict[str, Context] = {"probe": "none", "blend": "season"}
@@ -134,12 +128,9 @@ def ablate(
     LeakageError
         If anything of a test set would be learned from.
     """
-    evaluation = EvaluationConfig(
-        tasks=config.tasks, splits=(SPLIT,), models=("blend-plain",), workers=config.workers
-    )
     for variant in ABLATED.values():
         variant.change(settings)  # what can't be is refused before anything is run
-    study = prepared(patches, labels, unlabelled, settings, evaluation)
+    study = headline_study(patches, labels, unlabelled, settings, config.tasks)
     keep_identity(out, {**identity, "settings": asdict(settings), "tasks": config.tasks})
     jobs = dict(_jobs(study, config.seeds))
     lines = run_jobs(jobs, out, workers=config.workers, doing="ablating", progress=progress)
@@ -150,11 +141,11 @@ def ablate(
 
 def _jobs(study: Study, seeds: int) -> Iterator[tuple[str, Job]]:
     """Seed by seed, so that an interrupted run has all variants of the first ones."""
-    blocks = list(trainable_scopes(study, SPLIT))
+    blocks = list(trainable_scopes(study, HEADLINE))
     for seed in range(seeds):
         for scope in blocks:
             for name in ABLATED:
-                yield f"{scope.name.replace(' ', '-')}.{name}.{seed}", partial(_job, study, scope, name, seed)
+                yield job_name(scope.name, name, seed), partial(_job, study, scope, name, seed)
 
 
 def _job(study: Study, scope: Scope, name: str, seed: int) -> list[dict[str, Any]]:
@@ -164,13 +155,14 @@ def _job(study: Study, scope: Scope, name: str, seed: int) -> list[dict[str, Any
     model, _ = blind_pretraining(study, scope, seed, variant, variant.change(study.settings), fabric)
     views = spectral_views(study.patches, model.encoder)
     heads = {
-        "probe": probe_on(study, model, views["embedding"], HEADS["probe"]),
+        "probe": probe_on(views["embedding"], HEADS["probe"]),
         "blend": blend_on(study, views, ("embedding",), HEADS["blend"]),
     }
     lines = []
     for head, make in heads.items():
         for task, fold in scope.folds:
-            lines += fold_lines(study.tasks[task], fold, head, HEADS[head], seed, make(), study.current)
+            given = (study.tasks[task], fold, head, HEADS[head], seed, make)
+            lines += fold_lines(*given, current=study.current)
     kept = ("task", "fold", "row", "mean")
     return [
         {"variant": name, "seed": seed, "head": line["model"], **{key: line[key] for key in kept}}

@@ -12,9 +12,10 @@ from spectm.data.context import Context, day_of_year
 from spectm.data.memory import Record
 from spectm.data.patches import Patches
 from spectm.data.splits import Fold, excluded_by, row_times
+from spectm.errors import BandNotFoundError
 from spectm.evaluation.task import Task
 from spectm.training.blend import Blend
-from spectm.training.forecaster import forecast, usual_at
+from spectm.training.forecast import forecast, usual_at
 
 __all__ = ["BLENDS", "BlendEstimator", "rows_clear_of", "targets_of"]
 
@@ -43,7 +44,7 @@ class BlendEstimator:
     views : mapping
         `spectral_views` of these patches.
     names : tuple of str
-        The views to use.
+        The views to use; one that the bands lack is left out.
     context : {"none", "season", "season+lab"}
         Without the season there is neither a prior nor a record of how departures fade: the overpass speaks
         for itself. With the laboratory the last value counts as one more departure.
@@ -57,6 +58,15 @@ class BlendEstimator:
     context: Context
     record: Record
     blend_: Blend = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the views that there are."""
+        wanted, self.names = self.names, tuple(name for name in self.names if name in self.views)
+        if not self.names:
+            raise BandNotFoundError(
+                f"blend: wanted one of the views {', '.join(wanted)}, found {', '.join(self.views)} in "
+                f"{self.patches.source}. Its bands support no index; leave this model out."
+            )
 
     def fit(self, task: Task, train: npt.NDArray[Any]) -> Self:
         """Learn from rows of the task "current"."""
@@ -96,7 +106,7 @@ class BlendEstimator:
 
 
 def targets_of(task: Task) -> pd.DataFrame:
-    """The rows of a task as `spectm.training.forecaster.forecast` takes them.
+    """The rows of a task as `spectm.training.forecast.forecast` takes them.
 
     A sample of the current week is of its overpass, whichever of the two came first.
     """

@@ -281,15 +281,15 @@ def _runs(wavelength: FloatArray, chosen: npt.NDArray[np.bool_]) -> list[tuple[f
     return [(float(border[a]), float(border[b])) for a, b in zip(change[::2], change[1::2], strict=True)]
 
 
-def new_canvas(*, height: float, n_rows: int = 1) -> "tuple[Canvas, Any]":
-    """A figure of the width of all others, and its axes (a row of them where `n_rows` is above 1)."""
+def new_canvas(*, height: float, n_rows: int = 1, n_columns: int = 1) -> "tuple[Canvas, Any]":
+    """A figure of the width of all others, and its axes (an array of them where there are several)."""
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(WIDTH_IN, height), layout="constrained")
-        axes: Axes | Any = canvas.subplots(n_rows, 1)
-    if n_rows == 1:
+        axes: Axes | Any = canvas.subplots(n_rows, n_columns, sharex=n_columns > 1, sharey=n_columns > 1)
+    if n_rows == n_columns == 1:
         axes.spines[["top", "right"]].set_visible(False)
     return canvas, axes
 

@@ -4,18 +4,20 @@ The page and the Markdown of a run share these sentences, so that they can't dis
 """
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from spectm.data.origin import is_simulated
-from spectm.evaluation.baselines import BASELINES
+from spectm.evaluation.baselines import BASELINES, baseline_contexts
+from spectm.evaluation.blends import BLENDS
 from spectm.evaluation.claims import Claim, claims, score_draws
-from spectm.evaluation.results import ENSEMBLE
-from spectm.evaluation.run_folder import HEADLINE, RunFolder
+from spectm.evaluation.results import ENSEMBLE, PAIRED
+from spectm.evaluation.run_folder import RunFolder
 from spectm.evaluation.scores import Observations
+from spectm.evaluation.study import HEADLINE
 
 __all__ = [
     "CONTEXT_MEANINGS",
@@ -30,6 +32,7 @@ __all__ = [
     "days",
     "estimate",
     "find_pair",
+    "gains",
     "gains_over_calendar",
     "number",
     "origin",
@@ -184,9 +187,15 @@ def corrected(claim: Claim) -> str:
 
 
 def gains_over_calendar(run: RunFolder, task: str) -> dict[tuple[str, str], Claim]:
-    """R2 minus that of the climatology, by model and context, leave-date-out, corrected for all of them.
+    """R2 minus that of the climatology; see `gains`."""
+    return gains(run, task, "climatology")
 
-    Empty where the climatology was not among the models. What does not differ from it is left out.
+
+def gains(run: RunFolder, task: str, reference: str) -> dict[tuple[str, str], Claim]:
+    """R2 minus that of a reference, by model and context, leave-date-out, corrected for all of them.
+
+    Empty where the reference (one of `REFERENCES`) was not among the models. What does not differ from it is
+    left out.
     """
     lines = run.predictions[(run.predictions["task"] == task) & (run.predictions["split"] == HEADLINE)]
     lines = lines[lines["seed"] == ENSEMBLE]
@@ -195,13 +204,13 @@ def gains_over_calendar(run: RunFolder, task: str) -> dict[tuple[str, str], Clai
         (str(model), str(context)): own.reset_index(drop=True)
         for (model, context), own in lines.groupby(["model", "context"], sort=False)
     }
-    calendar = of_model.pop(("climatology", "season"), None)
-    if calendar is None or not of_model:
+    beside = of_model.pop((reference, baseline_contexts(reference)[0]), None)
+    if beside is None or not of_model:
         return {}
-    below = calendar["below_detection"].to_numpy(dtype=np.bool_)
-    days_of = days(calendar).to_numpy(dtype=np.str_)
-    observed = Observations(np.log10(calendar["observed"].to_numpy(dtype=np.float64)), below, days_of)
-    means = [np.log10(own["predicted"].to_numpy(dtype=np.float64)) for own in (calendar, *of_model.values())]
+    below = beside["below_detection"].to_numpy(dtype=np.bool_)
+    days_of = days(beside).to_numpy(dtype=np.str_)
+    observed = Observations(np.log10(beside["observed"].to_numpy(dtype=np.float64)), below, days_of)
+    means = [np.log10(own["predicted"].to_numpy(dtype=np.float64)) for own in (beside, *of_model.values())]
     floor, *draws = score_draws(observed, np.stack(means))
     found = zip(of_model, claims([each - floor for each in draws]), strict=True)
     return {key: claim for key, claim in found if math.isfinite(claim.p)}
@@ -214,9 +223,13 @@ def with_context(row: Row) -> str:
 
 
 def best_baseline(run: RunFolder, task: str, context: str) -> Row | None:
-    """The baseline with the highest leave-date-out R2 in a context, or None where there is none."""
+    """The baseline with the highest leave-date-out R2 in a context, or None where there is none.
+
+    A blend without an encoder is a baseline too.
+    """
     scores = run.ensembles(task)
-    chosen = scores[(scores["context"] == context) & scores["model"].isin(BASELINES) & scores["r2"].notna()]
+    known = scores["model"].isin((*BASELINES, *BLENDS)) & scores["r2"].notna()
+    chosen = scores[(scores["context"] == context) & known]
     return None if chosen.empty else _row(chosen, int(chosen["r2"].argmax()))
 
 
@@ -247,12 +260,13 @@ def adds_to_calendar(run: RunFolder, task: str) -> str:
     )
 
 
-def versus_baselines(run: RunFolder, task: str, model: str = "spectm") -> list[str]:
-    """The model beside the best baseline of each context, by their paired difference."""
+def versus_baselines(run: RunFolder, task: str, models: Sequence[str] = PAIRED) -> list[str]:
+    """Models beside the best baseline of each context, by their paired difference."""
     lines = []
     scores = run.ensembles(task)
-    for row in scores[scores["model"] == model].to_dict("records"):
-        context = str(row["context"])
+    chosen = pd.concat([scores[scores["model"] == model] for model in models])
+    for row in chosen.to_dict("records"):
+        model, context = str(row["model"]), str(row["context"])
         text = f"{with_context(row)}: R2 {estimate(row, 'r2')}"
         baseline = best_baseline(run, task, context)
         pair = None if baseline is None else find_pair(run, task, context, model, str(baseline["model"]))

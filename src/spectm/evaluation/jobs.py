@@ -1,9 +1,12 @@
 """Many independent runs, each with a small result file: what is there already is not run again."""
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import torch
@@ -11,14 +14,44 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from spectm.errors import ConfigError, ReportError
-from spectm.files import replacing
+from spectm.files import replacing, write_json
 
-__all__ = ["Job", "keep_identity", "run_jobs"]
+__all__ = ["Job", "Lines", "Result", "forget", "further_lines", "job_name", "keep_identity", "run_jobs"]
 
-Job = Callable[[], list[dict[str, Any]]]
+Lines = list[dict[str, Any]]
 
 FOLDER = "jobs"
 IDENTITY = "study.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job gives back that has more than one table.
+
+    Parameters
+    ----------
+    lines : list of dict
+        What `run_jobs` returns.
+    further : mapping of str to list of dict
+        Other tables by name, for `further_lines`.
+    """
+
+    lines: Lines
+    further: Mapping[str, Lines] = field(default_factory=dict)
+
+
+Job = Callable[[], Lines | Result]
+
+
+def job_name(*parts: object) -> str:
+    """Parts with dots between them, as a file may be called.
+
+    Examples
+    --------
+    >>> job_name("leave-station-out", "A/B 2", 0)
+    'leave-station-out.A%2FB-2.0'
+    """
+    return ".".join(quote(str(part).replace(" ", "-"), safe="") for part in parts)
 
 
 def keep_identity(out: Path, identity: Mapping[str, Any]) -> None:
@@ -48,11 +81,10 @@ def keep_identity(out: Path, identity: Mapping[str, Any]) -> None:
         if differing := _differing(found, wanted):
             raise ConfigError(
                 f"{out} holds results of another study: {', '.join(differing)} differ. Give another --out, "
-                "or the same data and settings to go on"
+                f"or the same data and settings to go on, or delete {path} and {path.parent / FOLDER}"
             )
         return
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    write_json(path, wanted)
 
 
 def _differing(one: Any, other: Any, where: str = "") -> list[str]:
@@ -72,10 +104,10 @@ def run_jobs(jobs: Mapping[str, Job], out: Path, *, workers: int, doing: str, pr
     Parameters
     ----------
     jobs : mapping
-        Name of each job, which its file has, and a picklable function that returns its lines; a job computes
-        on one thread.
+        Name of each job, which its file has, and a picklable function that returns its lines, or a `Result`;
+        a job computes on one thread.
     out : Path
-        Folder; results lie in ``jobs/NAME.csv`` in it.
+        Folder; results lie in ``jobs/NAME.csv`` in it, further tables in ``jobs/NAME.TABLE.csv``.
     workers : int
         Processes.
     doing : str
@@ -111,19 +143,61 @@ def run_jobs(jobs: Mapping[str, Job], out: Path, *, workers: int, doing: str, pr
         raise KeyboardInterrupt(
             f"after {done} of {len(jobs)} jobs; the same command goes on from there"
         ) from None
-    return pd.concat([_read(path) for path in paths.values()], ignore_index=True)
+    return _joined(paths.values())
+
+
+def further_lines(jobs: Iterable[str], out: Path, table: str) -> pd.DataFrame:
+    """A further table of all jobs that have it, in their order.
+
+    Parameters
+    ----------
+    jobs : iterable of str
+        Names.
+    out : Path
+        Folder.
+    table : str
+        Name of the table, as `Result.further` has it.
+
+    Raises
+    ------
+    ReportError
+        If a result file is damaged.
+    """
+    paths = (out / FOLDER / f"{name}.{table}.csv" for name in jobs)
+    return _joined([path for path in paths if path.is_file()])
+
+
+def forget(out: Path) -> None:
+    """Delete the results of jobs, and what they rest on."""
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+    (out / IDENTITY).unlink(missing_ok=True)
+
+
+def _joined(paths: Iterable[Path]) -> pd.DataFrame:
+    tables = [table for path in paths if not (table := _read(path)).empty]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _finish(job: Job, path: Path) -> None:
     torch.set_num_threads(1)
-    table = pd.DataFrame(job())
+    found = job()
+    result = found if isinstance(found, Result) else Result(found)
+    for name, lines in result.further.items():
+        _write(lines, path.with_name(f"{path.stem}.{name}.csv"))
+    _write(result.lines, path)  # last, as it says that the job is done
+
+
+def _write(lines: Lines, path: Path) -> None:
     with replacing(path) as unfinished:
-        table.to_csv(unfinished, index=False, float_format="%.9g")
+        pd.DataFrame(lines).to_csv(unfinished, index=False)  # all digits, so that they are read back
 
 
 def _read(path: Path) -> pd.DataFrame:
+    text: dict[str, Any] = {"fold": str, "size": str}
     try:
-        # A station or fold may be called NA, and no number is ever missing.
-        return pd.read_csv(path, keep_default_na=False, dtype={"fold": str, "size": str})
+        if path.read_bytes() == b"\n":  # no lines, and so no columns
+            return pd.DataFrame()
+        # A station or fold may be called NA; only what is empty is missing.
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=text)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ReportError(f"{path} is damaged: {error}. Delete it, and give the command again") from error

@@ -19,20 +19,15 @@ from spectm.data.splits import leave_date_out
 from spectm.errors import ConfigError
 from spectm.evaluation.baselines import BASELINES, Estimator, baseline_contexts, make_baseline
 from spectm.evaluation.blends import BLENDS
+from spectm.evaluation.folds import fold_lines
 from spectm.evaluation.frozen import blend_on, probe_on
-from spectm.evaluation.jobs import Job, keep_identity, run_jobs
+from spectm.evaluation.jobs import Job, job_name, keep_identity, run_jobs
 from spectm.evaluation.label_curves import ALL, curves, equal_labels
 from spectm.evaluation.models import Variant
-from spectm.evaluation.protocol import (
-    EvaluationConfig,
-    Scope,
-    Study,
-    blind_pretraining,
-    fold_lines,
-    prepared,
-    trainable_scopes,
-)
+from spectm.evaluation.protocol import blind_pretraining
 from spectm.evaluation.results import write_table
+from spectm.evaluation.scopes import Scope, trainable_scopes
+from spectm.evaluation.study import HEADLINE, Study, headline_study
 from spectm.evaluation.task import Task
 from spectm.training.blend import spectral_views
 from spectm.training.settings import Settings
@@ -41,7 +36,6 @@ __all__ = ["COMPARED", "LabelConfig", "chosen_rows", "label_efficiency", "label_
 
 IntArray = npt.NDArray[np.int64]
 
-SPLIT = "leave-date-out"
 WAYS = ("dates", "rows")
 CONTEXTS: tuple[Context, ...] = ("none", "season")
 SPECTM: dict[str, tuple[str, ...]] = {
@@ -129,10 +123,7 @@ def label_efficiency(
     LeakageError
         If anything of a test set would be learned from.
     """
-    evaluation = EvaluationConfig(
-        tasks=config.tasks, splits=(SPLIT,), models=("blend-plain",), workers=config.workers
-    )
-    study = prepared(patches, labels, unlabelled, settings, evaluation)
+    study = headline_study(patches, labels, unlabelled, settings, config.tasks)
     drawn = {"seeds": config.seeds, "draws": config.draws, "smallest": config.smallest}
     keep_identity(out, {**identity, "settings": asdict(settings), "tasks": config.tasks, **drawn})
     jobs = dict(_jobs(study, config))
@@ -219,15 +210,15 @@ def sizes(task: Task, smallest: int) -> list[int]:
 
 def _jobs(study: Study, config: LabelConfig) -> Iterator[tuple[str, Job]]:
     """Draw by draw. A job of SpecTM has all draws and models that stand on one pretraining."""
-    blocks = list(trainable_scopes(study, SPLIT))
+    blocks = list(trainable_scopes(study, HEADLINE))
     plain = [name for name in config.models if name not in SPECTM]
     for draw in range(config.draws):
         for scope in blocks:
-            block = scope.name.replace(" ", "-")
             if draw < config.seeds and len(plain) < len(config.models):
-                yield f"{block}.spectm.{draw}", partial(_spectm_job, study, scope, draw, config)
+                yield job_name(scope.name, "spectm", draw), partial(_spectm_job, study, scope, draw, config)
             for name in plain:
-                yield f"{block}.{name}.{draw}", partial(_plain_job, study, scope, name, draw, config)
+                job = partial(_plain_job, study, scope, name, draw, config)
+                yield job_name(scope.name, name, draw), job
 
 
 def _spectm_job(study: Study, scope: Scope, seed: int, config: LabelConfig) -> list[dict[str, Any]]:
@@ -240,9 +231,7 @@ def _spectm_job(study: Study, scope: Scope, seed: int, config: LabelConfig) -> l
         for name, used in SPECTM.items():
             for context in CONTEXTS:
                 make = (
-                    blend_on(study, views, used, context)
-                    if used
-                    else probe_on(study, model, views["embedding"], context)
+                    blend_on(study, views, used, context) if used else probe_on(views["embedding"], context)
                 )
                 lines += _drawn(study, scope, name, context, draw, config, make, whole=draw == seed)
     return lines
@@ -282,7 +271,8 @@ def _drawn(
         for by, size in [*wanted, *([(ALL, 0)] if whole else [])]:
             taken: list[int] = []
             choose = partial(_choose, study, draw, by, size, taken)
-            found = fold_lines(task, fold, name, context, draw, make(), study.current, choose)
+            given = (task, fold, name, context, draw, make)
+            found = fold_lines(*given, current=study.current, choose=choose)
             constant = {"task": task_name, "model": name, "context": context, "by": by, "draw": draw}
             constant |= {"size": str(size) if size else ALL, "labels": taken[0]}
             lines += [{**constant, "row": line["row"], "mean": line["mean"]} for line in found]

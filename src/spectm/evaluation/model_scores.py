@@ -1,6 +1,5 @@
 """A trained model on files that it may never have seen: its scores, with climatology and persistence."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +14,13 @@ from spectm.data.labels import Labels
 from spectm.data.matchups import TASKS
 from spectm.data.origin import is_simulated
 from spectm.data.patches import Patches
+from spectm.data.times import utc_stamps
 from spectm.errors import PatchError
 from spectm.evaluation.blends import targets_of
 from spectm.evaluation.results import write_table
 from spectm.evaluation.scores import Prediction, score_columns
 from spectm.evaluation.task import Task, build_task
-from spectm.files import replacing
+from spectm.files import write_json
 from spectm.training.forecaster import Forecaster
 
 __all__ = ["score_model"]
@@ -106,8 +106,7 @@ def score_model(
         "tasks_without_rows": empty,
         **(provenance or {}),
     }
-    with replacing(out / "run.json") as unfinished:
-        unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "run.json", record)
     return tables["scores.csv"], [out / file for file in (*tables, "run.json")]
 
 
@@ -115,10 +114,7 @@ def _predicted(model: Forecaster, name: str, patches: Patches, task: Task) -> pd
     """One line for each row of a task: what was found, what the model and the references say."""
     mean, spread = model.predict(patches, targets_of(task))
     learned = model.knows(task.rows)
-    stamps = {
-        column: np.char.add(np.datetime_as_string(task.rows[column].to_numpy(dtype="datetime64[s]")), "Z")
-        for column in ("sample_time", "overpass_time")
-    }
+    stamps = {column: utc_stamps(task.rows[column]) for column in ("sample_time", "overpass_time")}
     return pd.DataFrame(
         {
             "task": task.name,

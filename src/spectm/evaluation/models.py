@@ -1,6 +1,6 @@
 """SpecTM behind the interface of the baselines: fine-tuned, as a frozen probe, and with one thing changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
@@ -21,7 +21,7 @@ from spectm.training.blend import spectral_views
 from spectm.training.finetune import FittedRegressor, RegressionData, embedding, finetune
 from spectm.training.settings import Settings
 
-__all__ = ["ABLATIONS", "VARIANTS", "FineTuned", "Probe", "Variant", "make_variant"]
+__all__ = ["ABLATIONS", "VARIANTS", "FineTuned", "Probe", "Variant", "frozen_views", "make_variant"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -122,12 +122,17 @@ class Probe:
     """Ridge regression on the frozen embedding, its penalty chosen in folds grouped by date.
 
     With context it learns the departure from the climatology, as the baselines do.
+
+    Parameters
+    ----------
+    embedded : ndarray, shape (n_patches, n_columns)
+        Of all patches; NaN where nothing was seen.
+    context : {"none", "season", "season+lab"}
+        What it sees beside that.
     """
 
-    pretrained: SpecTM
-    patches: Patches
+    embedded: FloatArray
     context: Context
-    hide_windows: bool
     ridge_: Ridge = field(init=False)
     spread_: float = field(init=False)
 
@@ -149,10 +154,28 @@ class Probe:
 
     def _inputs(self, task: Task, rows: IntArray) -> Inputs:
         """The baselines' inputs, with the embedding where they have the spectrum."""
-        Rrs = self.patches.Rrs[task.rows["patch"].to_numpy()[rows]]
-        embedded = embedding(Regressor(self.pretrained.encoder), Rrs, hide_windows=self.hide_windows)
+        embedded = self.embedded[task.rows["patch"].to_numpy()[rows]]
         wavelength = np.full(embedded.shape[1], SHORTEST_NM)  # so that no column is left out
         return replace(Inputs.of(task, self.context)[rows], Rrs=embedded, wavelength=wavelength)
+
+
+def frozen_views(names: Iterable[str], pretrained: SpecTM, patches: Patches) -> dict[str, FloatArray]:
+    """What some models of the family read of all patches, where they do not change the encoder.
+
+    Returns
+    -------
+    dict of ndarray, shape (n_patches, n_columns)
+        Of `spectral_views`, and "hidden", the embedding with the windows hidden; empty for models that are
+        fine-tuned.
+    """
+    heads = {VARIANTS[name].head for name in names}
+    views = spectral_views(patches, pretrained.encoder) if heads & {"probe", "blend"} else {}
+    if "probe-hidden" in heads:
+        valid = patches.valid.any(axis=(1, 2))
+        found = embedding(Regressor(pretrained.encoder), patches.Rrs[valid], hide_windows=True)
+        views["hidden"] = np.full((patches.n_samples, found.shape[1]), np.nan)
+        views["hidden"][valid] = found
+    return views
 
 
 def make_variant(
@@ -168,13 +191,14 @@ def make_variant(
 ) -> FineTuned | Probe | BlendEstimator:
     """A model of the family on a pretrained (or, for ``spectm-random-init``, a fresh) SpecTM.
 
-    A blend wants `record`, the laboratory's earlier years; `views` spares it the embedding of all patches.
+    A blend wants `record`, the laboratory's earlier years; `views`, as of `frozen_views`, spares it and the
+    probes the embedding of all patches.
     """
     head = VARIANTS[name].head
-    if head == "blend":
-        assert record is not None
-        views = spectral_views(patches, pretrained.encoder) if views is None else views
-        return BlendEstimator(patches, views, tuple(v for v in BLENDED if v in views), context, record)
     if head == "finetune":
         return FineTuned(fabric, pretrained, patches, context, settings, seed)
-    return Probe(pretrained, patches, context, hide_windows=head == "probe-hidden")
+    views = frozen_views([name], pretrained, patches) if views is None else views
+    if head == "blend":
+        assert record is not None
+        return BlendEstimator(patches, views, BLENDED, context, record)
+    return Probe(views["embedding" if head == "probe" else "hidden"], context)

@@ -24,7 +24,16 @@ from spectm.training.pretrain import layout_for, pretrain
 from spectm.training.ridge import Standardiser
 from spectm.training.settings import Settings
 
-__all__ = ["METHODS", "HeldOut", "nearest_block", "reconstruct", "reconstruction_scores"]
+__all__ = [
+    "METHODS",
+    "HeldOut",
+    "as_lines",
+    "from_lines",
+    "masked",
+    "nearest_block",
+    "reconstruct",
+    "reconstruction_scores",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -58,6 +67,37 @@ class HeldOut:
     date: npt.NDArray[np.str_]
     observed: FloatArray
     inferred: dict[str, FloatArray]
+
+
+def masked(settings: Settings, guard_nm: float) -> Settings:
+    """Settings with targeted masks and this guard: what reconstruction is trained with."""
+    masking = replace(settings.masking, strategy="targeted", guard_nm=guard_nm)
+    return replace(settings, masking=masking)
+
+
+def as_lines(held_out: HeldOut) -> list[dict[str, Any]]:
+    """One line for each spectrum and band, for a table that `from_lines` reads."""
+    n, n_bands = held_out.observed.shape
+    columns = {
+        "spectrum": np.repeat(np.arange(n), n_bands),
+        "date": np.repeat(held_out.date, n_bands),
+        "band": np.tile(np.arange(n_bands), n),
+        "observed": held_out.observed.ravel(),
+        **{method: held_out.inferred[method].ravel() for method in METHODS},
+    }
+    return pd.DataFrame({"guard_nm": held_out.guard_nm, **columns}).to_dict("records")  # type: ignore[return-value]
+
+
+def from_lines(table: pd.DataFrame, settings: Settings, wavelength: npt.NDArray[np.float64]) -> list[HeldOut]:
+    """What `as_lines` wrote, by guard; spectra of several blocks of dates are together, in their order."""
+    found = []
+    for guard_nm, lines in table.groupby("guard_nm", sort=False):
+        layout = layout_for(masked(settings, float(guard_nm)), wavelength)  # type: ignore[arg-type]
+        n_bands = layout.n_bands
+        of_method = {name: lines[name].to_numpy().reshape(-1, n_bands) for name in ("observed", *METHODS)}
+        date = lines["date"].to_numpy(dtype=np.str_)[::n_bands]
+        found.append(HeldOut(float(guard_nm), layout, date, of_method.pop("observed"), of_method))  # type: ignore[arg-type]
+    return found
 
 
 def nearest_block(
@@ -100,6 +140,7 @@ def reconstruct(
     *,
     guard_nm: float,
     seed: int,
+    pretrained: SpecTM | None = None,
 ) -> HeldOut:
     """Train every method on `sources` and let it fill in the patches near `test_times`.
 
@@ -118,6 +159,8 @@ def reconstruct(
         Of SpecTM; its masking is targeted, with this guard.
     guard_nm, seed
         Guard beside each window, nm; seed of the pretraining.
+    pretrained : SpecTM, optional
+        The model of these sources, settings and seed, where there is one already.
 
     Raises
     ------
@@ -126,8 +169,8 @@ def reconstruct(
     """
     test = patches.select(excluded_by(patches.time, test_times) & patches.valid.any(axis=(1, 2)))
     audit_spectra(sources, test, test_times, "leave-date-out", purpose="reconstruction")
-    settings = replace(settings, masking=replace(settings.masking, strategy="targeted", guard_nm=guard_nm))
-    model = pretrain(fabric, sources, settings, seed=seed).model
+    settings = masked(settings, guard_nm)
+    model = pretrain(fabric, sources, settings, seed=seed).model if pretrained is None else pretrained
     layout = layout_for(settings, patches.wavelength)
     training = np.concatenate([source.mean_spectrum() for source in sources])
     days = np.concatenate([source.time.astype("datetime64[D]") for source in sources])

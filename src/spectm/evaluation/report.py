@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from spectm.data.origin import is_simulated
-from spectm.evaluation import figures, findings
+from spectm.evaluation import breakdown, figures, findings
 from spectm.evaluation import report_tables as tables
 from spectm.evaluation.figures import Picture
 from spectm.evaluation.report_tables import Table
-from spectm.evaluation.results import ENSEMBLE
-from spectm.evaluation.run_folder import HEADLINE, RunFolder, read_run_folder
+from spectm.evaluation.results import PAIRED
+from spectm.evaluation.run_folder import RunFolder, read_run_folder
 from spectm.evaluation.scores import THRESHOLDS
-from spectm.files import replacing
+from spectm.evaluation.study import HEADLINE
+from spectm.evaluation.sureness_files import of_run, sections
+from spectm.files import write_text
 
 __all__ = ["write_report"]
 
@@ -54,8 +55,7 @@ def write_report(folder: Path) -> Path:
         contents = _stamped(contents)
     page = environment.from_string(source.read_text(encoding="utf-8")).render(contents)
     path = folder / "report.html"
-    with replacing(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 
@@ -85,6 +85,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "counts": tables.count_table(run),
         "contexts": tables.context_table(run),
         "tasks": [_of_task(run, task) for task in run.tasks],
+        "sureness": sections(of_run(run), run.tasks),
         "reconstruction": tables.reconstruction_table(run),
         "verdicts": findings.reconstruction_verdicts(run),
         "examples": list(_examples(run)),
@@ -131,6 +132,10 @@ def _of_task(run: RunFolder, task: str) -> dict[str, Any]:
         "exceedance": [tables.exceedance_table(run, task, T) for T in THRESHOLDS],
         "pairs": pairs,
         "differences": list(_differences(run, task)) if pairs else [],
+        "added": breakdown.added_table(run, task),
+        "groups": [table for by in ("station", "month") if (table := breakdown.group_table(run, task, by))],
+        "worst": breakdown.worst_table(run, task),
+        "worst_picture": breakdown.worst_picture(run, task),
     }
 
 
@@ -153,8 +158,8 @@ def _agreement(run: RunFolder, task: str) -> tuple[list[Picture], Table]:
     pictures, rows = [], []
     for context in run.contexts:
         baseline = findings.best_baseline(run, task, context)
-        for model in ("spectm", *([str(baseline["model"])] if baseline else [])):
-            lines = _lines(run, task, model, context)
+        for model in (*PAIRED, *([str(baseline["model"])] if baseline else [])):
+            lines = run.lines(task, model, context)
             if lines.empty:
                 continue
             observed, predicted = (
@@ -169,22 +174,12 @@ def _agreement(run: RunFolder, task: str) -> tuple[list[Picture], Table]:
     return pictures, Table(caption, columns, rows)
 
 
-def _lines(run: RunFolder, task: str, model: str, context: str) -> pd.DataFrame:
-    """Leave-date-out predictions of an ensemble."""
-    wanted = {"task": task, "split": HEADLINE, "model": model, "context": context, "seed": ENSEMBLE}
-    chosen = np.logical_and.reduce(
-        [(run.predictions[key] == value).to_numpy() for key, value in wanted.items()]
-    )
-    return run.predictions[chosen]
-
-
 def _differences(run: RunFolder, task: str) -> Iterator[Picture]:
-    """One chart of paired differences a context."""
+    """One chart of paired differences for each context and model."""
     pairs = run.pairs[run.pairs["task"] == task].sort_values("r2_difference", ascending=False, kind="stable")
     for context in run.contexts:
-        chosen = pairs[pairs["context"] == context]
-        if not chosen.empty:
-            title = f"R² of {chosen['model'].iloc[0]} minus that of others, context {context}"
+        for model, chosen in pairs[pairs["context"] == context].groupby("model"):
+            title = f"R² of {model} minus that of others, context {context}"
             yield figures.zero_line_intervals(chosen, title=title)
 
 

@@ -20,9 +20,10 @@ from spectm.evaluation.findings import (
     reading,
     sample_rows,
 )
-from spectm.evaluation.results import ENSEMBLE
-from spectm.evaluation.run_folder import HEADLINE, RunFolder
+from spectm.evaluation.results import ENSEMBLE, PAIRED
+from spectm.evaluation.run_folder import RunFolder
 from spectm.evaluation.scores import FLOOR, THRESHOLDS
+from spectm.evaluation.study import HEADLINE
 
 __all__ = [
     "Table",
@@ -227,7 +228,8 @@ def alarm_table(run: RunFolder, task: str) -> Table:
     keys = [("climatology", "season")]
     for context in run.contexts:
         baseline = best_baseline(run, task, context)
-        keys += [("spectm", context), *([(str(baseline["model"]), context)] if baseline else [])]
+        keys += [(model, context) for model in PAIRED]
+        keys += [(str(baseline["model"]), context)] if baseline else []
     known = {(row["model"], row["context"]): row for row in run.ensembles(task).to_dict("records")}
     chosen = [known[key] for key in dict.fromkeys(keys) if key in known]
     rows = [
@@ -253,7 +255,8 @@ def pair_table(run: RunFolder, task: str) -> Table | None:
         return None
     place = {name: i for i, name in enumerate(run.contexts)}
     pairs = pairs.assign(group=pairs["context"].map(place))
-    pairs = pairs.sort_values(["group", "r2_difference"], ascending=[True, False], ignore_index=True)
+    order = ["group", "model", "r2_difference"]
+    pairs = pairs.sort_values(order, ascending=[True, True, False], ignore_index=True)
     rows = [
         (
             f"{row['model']} minus {row['against']}",

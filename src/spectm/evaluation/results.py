@@ -7,17 +7,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from spectm.data.splits import FIRST_FORWARD_DATE, row_times
+from spectm.data.splits import FIRST_FORWARD_DATE
+from spectm.data.times import utc_stamps
 from spectm.errors import ScoreError
 from spectm.evaluation.scores import Prediction, mean_columns, score_columns
 from spectm.evaluation.task import Task
 from spectm.files import replacing
 
-__all__ = ["ENSEMBLE", "prediction_table", "score_table", "with_ensemble", "write_table"]
+__all__ = ["ENSEMBLE", "PAIRED", "prediction_table", "score_table", "with_ensemble", "write_table"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
 ENSEMBLE = "ensemble"
+PAIRED = ("spectm-blend", "spectm")
+"""Models that are held against all others of their context: the default, and the fine-tuned network."""
 REFERENCES = ("climatology", "persistence")
 KEYS = ["task", "split", "model", "context", "seed"]
 
@@ -34,13 +37,16 @@ def with_ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``seed`` is text; the ensemble's mean is the mean over seeds, its variance the mean variance plus the
-        variance of the means (a mixture of normals). A model with one seed is its own ensemble.
+        variance of the means (a mixture of normals). A model with one seed is its own ensemble. Further
+        columns are missing in the ensemble's lines.
     """
-    keys = [key for key in predictions.columns if key not in ("seed", "mean", "spread")]
+    keys = ["task", "split", "model", "context", "repeat", "fold", "row"]
     work = predictions.assign(square=predictions["spread"] ** 2 + predictions["mean"] ** 2)
-    pooled = work.groupby(keys, sort=False, as_index=False)[["mean", "square"]].mean()
-    spread = np.sqrt(np.maximum(pooled["square"] - pooled["mean"] ** 2, 0.0))
-    ensemble = pooled.drop(columns="square").assign(spread=spread, seed=ENSEMBLE)
+    of_row = work.groupby(keys, sort=False, as_index=False)
+    pooled = of_row.agg(mean=("mean", "mean"), square=("square", "mean"), one=("spread", "first"))
+    mixed = np.sqrt(np.maximum(pooled["square"] - pooled["mean"] ** 2, 0.0))
+    spread = np.where(of_row.size()["size"] == 1, pooled["one"], mixed)  # of one seed, to the last digit
+    ensemble = pooled.drop(columns=["square", "one"]).assign(spread=spread, seed=ENSEMBLE)
     joined = pd.concat(
         [predictions.assign(seed=predictions["seed"].astype(str)), ensemble], ignore_index=True
     )
@@ -76,6 +82,7 @@ def score_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFra
         if key[2] in REFERENCES
     }
     shuffles = predictions.groupby(["task", "split"])["repeat"].nunique()
+    scored: dict[tuple[str, str, bytes], dict[str, float]] = {}  # a single seed is its own ensemble
     for key, group in predictions.groupby(KEYS, sort=True):
         named = dict(zip(KEYS, map(str, key), strict=True))
         parts = [part for _, part in group.groupby("repeat")]
@@ -85,8 +92,12 @@ def score_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFra
                 f"{named['task']}, {named['split']}. Means over different shuffles can't be compared"
             )
         known = {name: references.get((named["task"], named["split"], name)) for name in REFERENCES}
-        columns = [_scored(tasks[named["task"]], part, known) for part in parts]
-        lines.append({**named, **mean_columns(columns)})
+        numbers = group[["repeat", "row", "mean", "spread"]].to_numpy().tobytes()
+        values = (named["task"], named["split"], numbers)
+        if values not in scored:
+            columns = [_scored(tasks[named["task"]], part, known) for part in parts]
+            scored[values] = mean_columns(columns)
+        lines.append({**named, **scored[values]})
     return pd.DataFrame(lines)
 
 
@@ -139,11 +150,10 @@ def prediction_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.Da
     for name, group in predictions.groupby("task", sort=True):
         task = tasks[str(name)]
         rows = task.rows.iloc[group["row"].to_numpy()].reset_index(drop=True)
-        times = row_times(rows).reshape(2, -1).astype("datetime64[s]")
-        stamped = np.char.add(np.datetime_as_string(times), "Z")
         part = group[KEYS].reset_index(drop=True)
         part["station"] = rows["station"]
-        part["sample_time"], part["overpass_time"] = stamped
+        for column in ("sample_time", "overpass_time"):
+            part[column] = utc_stamps(rows[column])
         part["observed"] = 10 ** task.y[group["row"].to_numpy()]
         part["predicted"] = 10 ** group["mean"].to_numpy()
         part["spread_log10"] = group["spread"].to_numpy()

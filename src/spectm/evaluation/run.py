@@ -1,6 +1,5 @@
 """One evaluation from files to files: what `spectm evaluate` does."""
 
-import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -13,34 +12,31 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
-from lightning_fabric import Fabric
 
 import spectm
 from spectm.data.labels import Labels
 from spectm.data.origin import SIMULATED
 from spectm.data.patches import Patches
-from spectm.evaluation.baselines import BASELINES
+from spectm.evaluation.breakdown import worst_spectra
 from spectm.evaluation.claims import claims, score_draws
+from spectm.evaluation.jobs import forget
 from spectm.evaluation.models import VARIANTS
-from spectm.evaluation.protocol import EvaluationConfig, blind_sources, run_protocol, scopes
-from spectm.evaluation.reconstruction import (
-    METHODS,
-    HeldOut,
-    nearest_block,
-    reconstruct,
-    reconstruction_scores,
-)
+from spectm.evaluation.protocol import run_protocol
+from spectm.evaluation.reconstruction import METHODS, HeldOut, reconstruction_scores
 from spectm.evaluation.report import write_report
 from spectm.evaluation.results import (
     ENSEMBLE,
+    PAIRED,
     prediction_table,
     score_table,
     with_ensemble,
     write_table,
 )
+from spectm.evaluation.study import HEADLINE, EvaluationConfig
+from spectm.evaluation.sureness_files import FILES, all_tables, familiar_lines
+from spectm.evaluation.sureness_foreign import Foreign
 from spectm.evaluation.task import Task
-from spectm.files import replacing
+from spectm.files import write_json
 from spectm.model.masking import mask_summary
 from spectm.training.pretrain import layout_for, pretraining_data, untrained
 from spectm.training.settings import Settings
@@ -48,6 +44,7 @@ from spectm.training.settings import Settings
 __all__ = ["EvaluationSettings", "evaluate"]
 
 N_EXAMPLES = 4
+OPTIONAL = ("reconstruction.csv", "reconstruction_examples.csv", "worst_spectra.csv", *FILES, "curves.csv")
 PAIR_COLUMNS = {"difference": "r2_difference"}
 CORRECTED = ("corrected_low", "corrected_high", "p_corrected", "detectable")
 
@@ -67,6 +64,7 @@ def evaluate(
     out: Path,
     *,
     provenance: Mapping[str, Any],
+    foreign: Sequence[Foreign] = (),
 ) -> list[Path]:
     """Run the protocol and write its tables and its report.
 
@@ -77,106 +75,96 @@ def evaluate(
     settings : EvaluationSettings
         Of models and comparison.
     out : Path
-        Folder; made where missing. Documented in ``docs/formats.md``.
+        Folder; made where missing, and what an interrupted run left there is used. Documented in
+        ``docs/formats.md``.
     provenance : mapping
         Of the input files, for ``run.json``.
+    foreign : sequence of Foreign
+        Spectra of other waters, to see whether they look familiar.
 
     Returns
     -------
     list of Path
         What was written, the report last.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds unfinished results of other data or settings.
     """
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    tasks, predictions, curves = run_protocol(patches, labels, unlabelled, settings, settings.evaluation)
-    predictions = with_ensemble(predictions)
+    found = run_protocol(
+        patches, labels, unlabelled, settings, settings.evaluation, out=out, identity=provenance
+    )
+    predictions = with_ensemble(found.predictions)
     tables = {
-        "scores.csv": score_table(tasks, predictions),
-        "predictions.csv": prediction_table(tasks, predictions),
-        "pairs.csv": pair_table(tasks, predictions),
+        "scores.csv": score_table(found.tasks, predictions),
+        "predictions.csv": prediction_table(found.tasks, predictions),
+        "pairs.csv": pair_table(found.tasks, predictions),
     }
-    if "spectm" in settings.evaluation.models and "leave-date-out" in settings.evaluation.splits:
-        blocks = _reconstructions(tasks, patches, unlabelled, settings)
-        tables["reconstruction.csv"] = reconstruction_scores(blocks)
-        tables["reconstruction_examples.csv"] = _examples(blocks)
-    if not curves.empty:
-        tables["curves.csv"] = curves
+    if found.held_out:
+        tables["reconstruction.csv"] = reconstruction_scores(found.held_out)
+        tables["reconstruction_examples.csv"] = _examples(found.held_out)
+    if not found.curves.empty:
+        tables["curves.csv"] = found.curves
+    if not (worst := worst_spectra(found.tasks, predictions)).empty:
+        tables["worst_spectra.csv"] = worst
+    if foreign or not found.flags.empty:
+        familiar = familiar_lines(patches, foreign)
+        tables |= all_tables(found.tasks, found.distributions, found.flags, familiar)
     for name, table in tables.items():
         write_table(table, out / name)
-    for name in {"reconstruction.csv", "reconstruction_examples.csv", "curves.csv"} - tables.keys():
+    for name in set(OPTIONAL) - tables.keys():
         (out / name).unlink(missing_ok=True)  # of an older run, which the report would mix with this one
-    run = _run_record(tasks, patches, settings, provenance, seconds=time.monotonic() - started)
-    with replacing(out / "run.json") as unfinished:
-        unfinished.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    return [*(out / name for name in tables), out / "run.json", write_report(out)]
+    run = _run_record(found.tasks, patches, settings, provenance, seconds=time.monotonic() - started)
+    write_json(out / "run.json", run)
+    written = [*(out / name for name in tables), out / "run.json", write_report(out)]
+    forget(out)  # now that all is told: another run may take its place
+    return written
 
 
 def pair_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.DataFrame:
-    """Paired differences in R2, leave-date-out, ensembles: SpecTM against everything of the same context.
+    """Paired differences in R2, leave-date-out, ensembles: `PAIRED` against everything of the same context.
 
     Returns
     -------
     DataFrame
         task, split, context, model, against, r2_difference, low, high: above zero ``model`` is better; and
-        corrected_low, corrected_high, p_corrected (for the pairs of one task and context), detectable.
+        corrected_low, corrected_high, p_corrected (for the pairs of one task, context and model), detectable.
     """
-    split = "leave-date-out"
-    chosen = predictions[predictions["split"] == split]
+    chosen = predictions[predictions["split"] == HEADLINE]
     lines: list[dict[str, Any]] = []
     for (name, context), group in chosen.groupby(["task", "context"]):
-        differences: list[npt.NDArray[Any]] = []
         of_model = {str(model): lines_of for model, lines_of in group.groupby("model")}
-        for other in (model for model in of_model if "spectm" in of_model and model != "spectm"):
-            # An ensemble is held against an ensemble: the seeds that both have.
-            seeds = set(of_model["spectm"]["seed"]) & set(of_model[other]["seed"]) - {ENSEMBLE}
-            seeds = {ENSEMBLE} if other in BASELINES else seeds
-            pair = [_mean_over(of_model[model], seeds) for model in ("spectm", other)]
-            observed = tasks[str(name)].observations(pair[0].index.to_numpy())
-            first, second = score_draws(observed, np.stack([means["mean"].to_numpy() for means in pair]))
-            differences.append(first - second)
-            line = {"task": name, "split": split, "context": context, "model": "spectm", "against": other}
-            lines.append(line)
-        for line, claim in zip(lines[len(lines) - len(differences) :], claims(differences), strict=True):
-            line |= {PAIR_COLUMNS.get(key, key): value for key, value in claim.columns.items()}
+        for first in (model for model in PAIRED if model in of_model):
+            others = [model for model in of_model if model != first]
+            about = {"task": name, "split": HEADLINE, "context": context, "model": first}
+            task, own = tasks[str(name)], of_model[first]
+            found = claims([_difference(task, own, of_model[other]) for other in others])
+            for other, claim in zip(others, found, strict=True):
+                said = {PAIR_COLUMNS.get(key, key): value for key, value in claim.columns.items()}
+                lines.append({**about, "against": other, **said})
     columns = ["task", "split", "context", "model", "against", "r2_difference", "low", "high", *CORRECTED]
     return pd.DataFrame(lines, columns=columns)
+
+
+def _difference(task: Task, first: pd.DataFrame, other: pd.DataFrame) -> npt.NDArray[Any]:
+    """R2 of one model minus that of another, in all draws.
+
+    An ensemble is held against an ensemble: the seeds that both have. What draws nothing has no seeds.
+    """
+    seeds = set(first["seed"]) & set(other["seed"]) - {ENSEMBLE}
+    seeds = {ENSEMBLE} if other["model"].iloc[0] not in VARIANTS else seeds
+    pair = [_mean_over(lines, seeds) for lines in (first, other)]
+    observed = task.observations(pair[0].index.to_numpy())
+    one, two = score_draws(observed, np.stack([means["mean"].to_numpy() for means in pair]))
+    return one - two
 
 
 def _mean_over(lines: pd.DataFrame, seeds: set[str]) -> pd.DataFrame:
     """Mean of each row over some seeds."""
     return lines[lines["seed"].isin(seeds)].groupby("row")[["mean"]].mean()
-
-
-def _reconstructions(
-    tasks: dict[str, Task], patches: Patches, unlabelled: Sequence[Patches], settings: EvaluationSettings
-) -> list[HeldOut]:
-    """Hidden bands of every held-out block of dates, for each guard; seed 0. A patch is scored once."""
-    blocks = scopes(tasks, "leave-date-out", settings.evaluation)
-    block = nearest_block(patches.time, [scope.test_times for scope in blocks])
-    jobs = [
-        delayed(_reconstruction_job)(
-            blind_sources(patches, unlabelled, scope),
-            patches.select(block == number),
-            scope.test_times,
-            settings,
-            guard_nm,
-        )
-        for guard_nm in settings.evaluation.guards_nm
-        for number, scope in enumerate(blocks)
-    ]
-    return list(Parallel(n_jobs=settings.evaluation.workers)(jobs))
-
-
-def _reconstruction_job(
-    sources: Sequence[Patches],
-    patches: Patches,
-    test_times: Any,
-    settings: EvaluationSettings,
-    guard_nm: float,
-) -> HeldOut:
-    torch.set_num_threads(1)
-    fabric = Fabric(accelerator="cpu", devices=1)
-    return reconstruct(fabric, sources, patches, test_times, settings, guard_nm=guard_nm, seed=0)
 
 
 def _examples(blocks: Sequence[HeldOut]) -> pd.DataFrame:

@@ -6,21 +6,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from spectm.data.context import CONTEXTS
 from spectm.data.matchups import TASKS
 from spectm.errors import ReportError
-from spectm.evaluation.protocol import MODELS, SPLITS
 from spectm.evaluation.reconstruction import METHODS
 from spectm.evaluation.results import ENSEMBLE, KEYS
 from spectm.evaluation.scores import THRESHOLDS
+from spectm.evaluation.study import HEADLINE, MODELS, SPLITS
+from spectm.evaluation.sureness import ASKED, probability_column
 
-__all__ = ["HEADLINE", "RunFolder", "read_run_folder"]
+__all__ = ["RunFolder", "read_run_folder"]
 
-HEADLINE = "leave-date-out"
 FORMAT = "spectm-evaluation"
 FORMAT_VERSION = 1
+SURENESS = ("calibration", "distribution", "distribution_scores", "reliability", "withheld", "familiar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ _EXCEEDANCE = tuple(
         *(f"{name}_{T}" for name in ("recall", "precision", "roc_auc", "pr_auc")),
     )
 )
+_MODEL = ("task", "split", "model", "context")
+_ENDS = ("low_50", "high_50", "low_90", "high_90")
+_PROBABILITIES = (*map(probability_column, ASKED), "p_below_detection")
 _LAYOUTS = {
     "scores.csv": _Layout(text=tuple(KEYS), numbers=("n", "n_censored", *_SCORES, *_EXCEEDANCE, "r2_spread")),
     "predictions.csv": _Layout(
@@ -71,6 +76,32 @@ _LAYOUTS = {
         numbers=("guard_nm", "example", "wavelength", "observed", *METHODS),
         flags=("hidden", "scored"),
     ),
+    "worst_spectra.csv": _Layout(
+        text=("task", "station", "sample_time"), numbers=("rank", "wavelength", "Rrs", "typical")
+    ),
+    "calibration.csv": _Layout(
+        text=(*_MODEL, "rows"),
+        numbers=("level", *_with_interval("coverage"), "width", "interval_score", "n"),
+    ),
+    "distribution.csv": _Layout(
+        text=(*_MODEL, "fold", "station", "sample_time", "overpass_time", "reasons", "flagged"),
+        numbers=("observed", "median", *_ENDS, *_PROBABILITIES, "crps", "n_dates", "strangeness"),
+        flags=("below_detection",),
+    ),
+    "distribution_scores.csv": _Layout(
+        text=(*_MODEL, "rows", "score", "against"),
+        numbers=("threshold", "value", "low", "high", "n", "positives"),
+    ),
+    "reliability.csv": _Layout(
+        text=_MODEL, numbers=("threshold", "probability", *_with_interval("frequency"), "n")
+    ),
+    "withheld.csv": _Layout(
+        text=(*_MODEL, "kept"),
+        numbers=("n", "share", "share_of_dates", *_with_interval("rmse", "crps")),
+    ),
+    "familiar.csv": _Layout(
+        text=("kind", "spectra", "reason"), numbers=("share", "share_of_dates", "n", "n_dates")
+    ),
     "curves.csv": _Layout(
         text=("split", "scope", "model", "seed"),
         numbers=("step", "loss", "validation"),
@@ -87,8 +118,10 @@ class RunFolder:
     ----------
     path : Path
         Where it was read.
-    scores, predictions, pairs, reconstruction, examples, curves : DataFrame
+    scores, predictions, pairs, reconstruction, examples, worst, curves : DataFrame
         As ``docs/formats.md`` describes them.
+    calibration, distribution, distribution_scores, reliability, withheld, familiar : DataFrame
+        How sure models are; as ``docs/formats.md`` describes them.
     record : dict
         ``run.json``; empty where it is absent.
     absent : tuple of str
@@ -101,7 +134,14 @@ class RunFolder:
     pairs: pd.DataFrame
     reconstruction: pd.DataFrame
     examples: pd.DataFrame
+    worst: pd.DataFrame
     curves: pd.DataFrame
+    calibration: pd.DataFrame
+    distribution: pd.DataFrame
+    distribution_scores: pd.DataFrame
+    reliability: pd.DataFrame
+    withheld: pd.DataFrame
+    familiar: pd.DataFrame
     record: dict[str, Any]
     absent: tuple[str, ...]
 
@@ -123,6 +163,12 @@ class RunFolder:
     def ensembles(self, task: str, split: str = HEADLINE) -> pd.DataFrame:
         """Scores of the ensembles over seeds, by context and model in the order of the protocol."""
         return self._ensembles.get((task, split), self.scores.iloc[:0])
+
+    def lines(self, task: str, model: str, context: str) -> pd.DataFrame:
+        """Leave-date-out predictions of an ensemble, in the order of the rows of the task."""
+        wanted = {"task": task, "split": HEADLINE, "model": model, "context": context, "seed": ENSEMBLE}
+        chosen = [(self.predictions[key] == value).to_numpy() for key, value in wanted.items()]
+        return self.predictions[np.logical_and.reduce(chosen)].reset_index(drop=True)
 
     @cached_property
     def _ensembles(self) -> dict[tuple[str, str], pd.DataFrame]:
@@ -179,7 +225,9 @@ def read_run_folder(folder: Path) -> RunFolder:
         pairs=tables["pairs.csv"],
         reconstruction=tables["reconstruction.csv"],
         examples=tables["reconstruction_examples.csv"],
+        worst=tables["worst_spectra.csv"],
         curves=tables["curves.csv"],
+        **{name: tables[f"{name}.csv"] for name in SURENESS},
         record=_read_record(folder / "run.json"),
         absent=tuple(name for name in (*_LAYOUTS, "run.json") if not (folder / name).is_file()),
     )

@@ -7,12 +7,13 @@ that draw, so that one formula serves both and 2,000 draws cost one matrix produ
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
-from sklearn.metrics import average_precision_score, roc_auc_score
+from scipy.stats import rankdata
 
 from spectm.errors import ScoreError
 
@@ -92,13 +93,21 @@ def draw_weights(dates: npt.NDArray[np.str_]) -> FloatArray:
     Returns
     -------
     ndarray, shape (1 + 2000, n)
-        All ones, then the number of times that the row's date was drawn.
+        All ones, then the number of times that the row's date was drawn. It can't be written to: every model
+        of a split is scored with the same ones, which are kept.
     """
-    unique, position = np.unique(dates, return_inverse=True)
+    return _weights_of(tuple(dates.tolist()))
+
+
+@lru_cache(maxsize=8)  # two tasks in five splits; some megabytes each
+def _weights_of(dates: tuple[str, ...]) -> FloatArray:
+    unique, position = np.unique(np.array(dates, dtype=np.str_), return_inverse=True)
     drawn = drawn_dates(unique.size)
     cell = np.arange(N_DRAWS)[:, None] * unique.size + drawn
     counts = np.bincount(cell.ravel(), minlength=N_DRAWS * unique.size).reshape(N_DRAWS, unique.size)
-    return np.vstack([np.ones(position.size), counts[:, position]])  # (1 + draw, row)
+    weights = np.vstack([np.ones(position.size), counts[:, position]])  # (1 + draw, row)
+    weights.flags.writeable = False
+    return weights
 
 
 def r2(observed: FloatArray, predicted: FloatArray, weights: FloatArray) -> FloatArray:
@@ -169,30 +178,6 @@ def sspb(observed: FloatArray, predicted: FloatArray, weights: FloatArray) -> Fl
     return 100 * np.sign(middle) * (10 ** np.abs(middle) - 1)
 
 
-def paired_difference(
-    observed: Observations, first: Prediction, second: Prediction, *, score: Score = r2
-) -> Interval:
-    """Score of `first` minus score of `second` on the same rows, with the interval of the same draws.
-
-    Parameters
-    ----------
-    observed : Observations
-    first, second : Prediction
-    score : callable
-        Any score of this module with the signature of `r2`.
-
-    Raises
-    ------
-    ScoreError
-        If a prediction is missing or does not fit the rows.
-    """
-    weights = draw_weights(observed.dates)
-    for name, prediction in (("first model", first), ("second model", second)):
-        _check(observed, name, prediction)
-    one, other = (score(observed.log10, floored(p.mean), weights) for p in (first, second))
-    return interval_of(one - other)
-
-
 def exceedance_scores(
     observed: Observations, predicted: Prediction, climatology: Prediction
 ) -> dict[str, float]:
@@ -229,10 +214,35 @@ def exceedance_scores(
             **_named(f"brier_skill_{T}", interval_of(gain)),
             f"recall_{T}": hits / event.sum() if event.any() else np.nan,
             f"precision_{T}": hits / alarm.sum() if alarm.any() else np.nan,
-            f"roc_auc_{T}": float(roc_auc_score(event, probability)) if both else np.nan,
-            f"pr_auc_{T}": float(average_precision_score(event, probability)) if both else np.nan,
+            f"roc_auc_{T}": roc_auc(event, probability) if both else np.nan,
+            f"pr_auc_{T}": average_precision(event, probability) if both else np.nan,
         }
     return columns
+
+
+def roc_auc(event: BoolArray, probability: FloatArray) -> float:
+    """Area under the ROC curve: how often an event has the higher probability of the two; ties count half.
+
+    Parameters
+    ----------
+    event : ndarray of bool, shape (n,)
+        At least one True and one False.
+    probability : ndarray, shape (n,)
+    """
+    n_events = int(event.sum())
+    above = rankdata(probability)[event].sum() - n_events * (n_events + 1) / 2
+    return float(above / (n_events * (event.size - n_events)))
+
+
+def average_precision(event: BoolArray, probability: FloatArray) -> float:
+    """Area under the precision-recall curve, in steps; arguments as of `roc_auc`.
+
+    Every probability that occurs is a threshold; its precision counts by the share of events that it adds.
+    """
+    order = np.argsort(-probability, kind="stable")
+    last = np.flatnonzero(np.diff(probability[order], append=np.nan))  # of each probability
+    hits = event[order].cumsum()[last]
+    return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / event.sum())
 
 
 def score_columns(

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from spectm.evaluation import findings
+from spectm.evaluation import breakdown, findings
 from spectm.evaluation import report_tables as tables
+from spectm.evaluation.breakdown import DEFAULT
 from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, estimate, number, reading
 from spectm.evaluation.report_tables import Table, markdown
 from spectm.evaluation.results import ENSEMBLE
-from spectm.evaluation.run_folder import HEADLINE, RunFolder, read_run_folder
+from spectm.evaluation.run_folder import RunFolder, read_run_folder
+from spectm.evaluation.study import HEADLINE
+from spectm.evaluation.sureness_files import of_run, sections
 
 __all__ = ["results_page"]
 
@@ -52,7 +55,9 @@ def results_page(folder: Path) -> str:
         *_paper(run),
         *_pairs(run),
         *_reconstruction(run),
-        *_calendar(run),
+        *_added(run),
+        *_in_detail(run),
+        *_sureness(run),
         *_limits(run),
     ]
     return "\n\n".join(block.strip() for block in blocks) + "\n"
@@ -84,6 +89,7 @@ def command(run: RunFolder) -> str:
     words = ["spectm", "evaluate", "--patches", patches]
     words += [word for name in unlabelled for word in ("--unlabelled", name)]
     words += ["--labels", str(run.record.get("labels", "PATH"))]
+    words += [word for name in run.record.get("foreign", []) for word in ("--foreign", str(name))]
     # Flags such as --quick end up in the settings that are kept, so these alone repeat the run.
     words += ["--config", "settings.toml", "--out", "DIR", "--results", "docs/results.md"]
     return shlex.join(words)
@@ -222,12 +228,20 @@ def _reconstruction(run: RunFolder) -> Iterator[str]:
     yield markdown(table)
 
 
-def _calendar(run: RunFolder) -> Iterator[str]:
-    yield "## What the satellite adds to the calendar"
-    yield "Skill against the climatology, leave-date-out: SpecTM and the baseline of the highest R2."
+def _added(run: RunFolder) -> Iterator[str]:
+    yield "## What the satellite adds"
+    yield (
+        "To the calendar (the climatology), and to the last laboratory value (persistence): SpecTM, and in "
+        "each context the baseline of the highest R2. Differences are paired, on the same samples and draws "
+        "of days. Corrected: the interval and p hold for all models of the task's table at once, so that "
+        "choosing the best of them is paid for. A true difference of the size given last but one would be "
+        "found four times in five."
+    )
     for task in run.tasks:
         if run.ensembles(task).empty:
             continue
+        if table := breakdown.added_table(run, task):
+            yield markdown(table)
         rows = list(_calendar_rows(run, task))
         columns = ("Model", "Context", "Skill against climatology [95 %]", "Reading")
         if rows:
@@ -237,11 +251,36 @@ def _calendar(run: RunFolder) -> Iterator[str]:
 def _calendar_rows(run: RunFolder, task: str) -> Iterator[tuple[str, ...]]:
     for context in run.contexts:
         baseline = findings.best_baseline(run, task, context)
-        for model in ("spectm", "spectm-probe", *([str(baseline["model"])] if baseline else [])):
+        for model in (DEFAULT[0], "spectm", "spectm-probe", *([str(baseline["model"])] if baseline else [])):
             row = _score(run, task, HEADLINE, model, context)
             if row is not None and model not in findings.REFERENCES:
                 said = reading(row["skill_climatology_low"], row["skill_climatology_high"])
                 yield model, context, estimate(row, "skill_climatology"), said
+
+
+def _in_detail(run: RunFolder) -> Iterator[str]:
+    yield f"## {DEFAULT[0]} in detail"
+    yield (
+        f"What `spectm finetune` makes, with context {DEFAULT[1]}. A station or month has few samples: look "
+        "at the intervals. Rrs is that of the overpass, a mean over the patch."
+    )
+    for task in run.tasks:
+        found = [breakdown.group_table(run, task, by) for by in ("station", "month")]
+        found.append(breakdown.worst_table(run, task))
+        if not any(found):
+            yield f"{TASK_TITLES.get(task, task)}: it was not run, or not by {HEADLINE}."
+        yield from (markdown(table) for table in found if table)
+
+
+def _sureness(run: RunFolder) -> Iterator[str]:
+    """Intervals, exceedance and flags, in the order of the page."""
+    for section in sections(of_run(run), run.tasks, pictures=False):
+        yield f"## {section['heading']}"
+        yield section["explanation"]
+        for part in section["parts"]:
+            title = f"{part['title']}, " if part["title"] else ""
+            yield "\n".join(f"- {title}{line}" for line in part["says"])
+            yield from (markdown(table) for table in part["tables"])
 
 
 def _limits(run: RunFolder) -> Iterator[str]:

@@ -133,8 +133,7 @@ def build_task(
     surface = surface_samples(labels)
     spectra = patches.mean_spectrum()[rows["patch"].to_numpy()]
     if climatology is None:
-        first_year = int(str(patches.time.min())[:4])
-        climatology = Climatology.fit(surface, last_year=first_year - 1)
+        climatology = Climatology.fit(surface, last_year=patches.year_before)
     return Task(
         name=name,
         rows=rows,

@@ -3,6 +3,7 @@
 `docs/simulation.md` lists what was fitted. Nothing here is a spectrum.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +13,14 @@ import numpy.typing as npt
 from scipy.interpolate import PchipInterpolator
 
 __all__ = [
+    "CROWDING",
     "HABITS",
+    "MINERAL_FLOOR",
     "PROPERTIES",
+    "Crowding",
     "Habit",
     "Property",
+    "crowded",
     "cyano_chlorophyll",
     "microcystin",
     "suspended_solids",
@@ -35,6 +40,9 @@ TOXIN_POWER = 0.78
 
 # mg of dry weight for each ug of chlorophyll-a, and mg/L of suspended solids for each NTU.
 DRY_WEIGHT, SOLIDS_PER_NTU = 0.08, 1.1
+
+
+LEAST = 0.01  # of a pivot: below, a property stays as it is there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,22 +160,60 @@ class Property:
         return np.clip(values, self.low, self.high)
 
 
-#: Fields of `spectm.spectral.optics.Water` that vary over the lake. Ranges as in docs/optics.md, but that of
-#: the exponent, which ends at 1.2 there, and of backscattering by cyanobacteria, which begins at 0.0039.
-#: Middles were fitted to quantiles of real spectra, starting from the defaults (docs/simulation.md).
+#: Fields of `spectm.spectral.optics.Water` that vary over the lake. Ranges are those of docs/optics.md, where
+#: it names any, but those of the exponent (1.5 there), of the slope of CDOM (0.019) and of backscattering by
+#: cyanobacteria, which begins at 0.0039. Middles and spreads were fitted to quantiles of real spectra of odd
+#: days (docs/simulation.md); those that crowding changes are meant at its pivots.
 PROPERTIES: dict[str, Property] = {
-    "cdom_slope": Property(middle=0.0172, spread=0.001, low=0.014, high=0.019, relative=False),
-    "mineral_slope": Property(middle=0.0106, spread=0.0008, low=0.009, high=0.013, relative=False),
-    "mineral_absorption_440": Property(middle=0.033, spread=0.12, low=0.02, high=0.08),
-    "mineral_backscattering_555": Property(middle=0.0063, spread=0.11, low=0.0045, high=0.03),
-    "algal_absorption_factor": Property(middle=0.89, spread=0.13, low=0.5, high=2.0),
-    "algal_backscattering_555": Property(middle=0.0010, spread=0.12, low=0.0004, high=0.003),
-    "cyano_backscattering_510": Property(middle=0.0034, spread=0.1, low=0.002, high=0.0085),
-    "phycocyanin_absorption_620": Property(middle=0.01, spread=0.05, low=0.005, high=0.012),
-    "particle_exponent": Property(middle=1.2, spread=0.34, low=0.3, high=2.0, relative=False),
-    "fluorescence_yield": Property(middle=0.0082, spread=0.12, low=0.003, high=0.025),
-    "cyano_phycoerythrin_571": Property(middle=0.0029, spread=0.25, low=0.0005, high=0.012),
+    "cdom_slope": Property(middle=0.0203, spread=0.001, low=0.014, high=0.023, relative=False),
+    "mineral_slope": Property(middle=0.0099, spread=0.0008, low=0.0075, high=0.013, relative=False),
+    "mineral_absorption_440": Property(middle=0.041, spread=0.051, low=0.02, high=0.08),
+    "mineral_backscattering_555": Property(middle=0.0094, spread=0.057, low=0.0045, high=0.03),
+    "algal_absorption_factor": Property(middle=0.74, spread=0.08, low=0.4, high=2.0),
+    "algal_backscattering_555": Property(middle=0.0010, spread=0.106, low=0.0004, high=0.003),
+    "cyano_backscattering_510": Property(middle=0.00255, spread=0.09, low=0.0012, high=0.0085),
+    "phycocyanin_absorption_620": Property(middle=0.0105, spread=0.047, low=0.005, high=0.018),
+    "particle_exponent": Property(middle=1.46, spread=0.34, low=0.3, high=2.5, relative=False),
+    "fluorescence_yield": Property(middle=0.0088, spread=0.137, low=0.002, high=0.03),
+    "cyano_phycoerythrin_571": Property(middle=0.0028, spread=0.18, low=0.0005, high=0.012),
+    "cyano_absorption_675": Property(middle=0.0196, spread=0.131, low=0.006, high=0.06),
 }
+
+#: Share of absorption by minerals that does not fall with wavelength, the same everywhere.
+MINERAL_FLOOR = 0.128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowding:
+    """How an optical property of a unit of something changes with how much of it there is.
+
+    The property is that of `PROPERTIES` at `pivot`, in the unit of `field`; twice as much multiplies it by
+    2 to the minus `power`: colonies, packed cells and coarse sediment do less for each mg.
+    """
+
+    field: str
+    pivot: float
+    power: float
+
+
+#: By name of the property.
+CROWDING: dict[str, Crowding] = {
+    "mineral_backscattering_555": Crowding(field="minerals", pivot=8.0, power=0.197),
+    "mineral_absorption_440": Crowding(field="minerals", pivot=8.0, power=0.176),
+    "algal_absorption_factor": Crowding(field="chlorophyll", pivot=6.0, power=0.21),
+    "cyano_backscattering_510": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.23),
+    "cyano_absorption_675": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.219),
+    "cyano_phycoerythrin_571": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.219),
+    "phycocyanin_absorption_620": Crowding(field="phycocyanin", pivot=5.0, power=0.197),
+}
+
+
+def crowded(properties: Mapping[str, FloatArray], held: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Properties as they are where the water holds so much; `held` has the fields of `CROWDING`."""
+    out = dict(properties)
+    for name, one in CROWDING.items():
+        out[name] = properties[name] * np.maximum(held[one.field] / one.pivot, LEAST) ** -one.power
+    return out
 
 
 def cyano_chlorophyll(phycocyanin: FloatArray) -> FloatArray:

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from spectm.errors import SimulationError
-from spectm.simulation.climate import HABITS, PROPERTIES, cyano_chlorophyll, microcystin
+from spectm.simulation.climate import (
+    HABITS,
+    MINERAL_FLOOR,
+    PROPERTIES,
+    crowded,
+    cyano_chlorophyll,
+    microcystin,
+)
 from spectm.simulation.clouds import Sky
 from spectm.simulation.fields import RandomField, Series, Wind
 from spectm.simulation.shoreline import (
@@ -100,6 +107,7 @@ class LakeState:
             cdom_440=self.cdom_440,
             minerals=self.minerals,
             scum_fraction=self.scum_fraction,
+            mineral_absorption_floor=MINERAL_FLOOR,
             **self.properties,
         )
 
@@ -166,7 +174,8 @@ class SimulatedLake:
             If the moment lies in another year.
         """
         season, day = self._season(time)
-        values = season.fields(day, self._x, self._y) | season.properties(day, self._x, self._y)
+        values = season.fields(day, self._x, self._y)
+        values |= crowded(season.properties(day, self._x, self._y), values)
         values = {name: np.where(self.land, np.nan, value) for name, value in values.items()}
         return LakeState(
             time=time,

@@ -17,28 +17,41 @@ FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.intp]
 
 BLUE_NM, GREEN_NM, NIR_NM = 346.0, 555.0, 719.0
+RED_DETECTOR_NM, RED_FLOOR = 600.0, 0.36  # beyond it another detector, with less noise
+RED_GAIN, RED_GAIN_SPREAD = -0.009, 0.006  # it sees another share of the light; from scene to scene
 SHARED_BY_NEIGHBOURS = 0.35
-RED_DETECTOR_NM, RED_FLOOR = 600.0, 0.45  # beyond it another detector, with less noise
-# The band at 681 nm sees less than those beside it: a share of the reflectance, fitted as the lines are.
-LOW_BAND_NM, LOW_BAND_SHARE = 680.7, -0.012
+# Noise that bands within some nanometres share: its correlation falls as a Gaussian, drawn every so many nm.
+SHARED_NM, SHARED_STEP_NM = 3.5, 4.0
 PATTERN_SHARE = 0.4  # of the floor of noise that all pixels of a scene share
-INSTRUMENT_SPREAD = 0.2  # of what stays of a line, from one instrument to another
+INSTRUMENT_SPREAD = 0.05  # of what stays of a line, from one instrument to another
 GAS_SPREAD = 0.6  # of what stays of a gas, from scene to scene: the air is more or less humid
-LINE_WIDTH_NM = 2.5  # standard deviation: the bands' own width
-# Lines of the sun (calcium, the G band, hydrogen beta, magnesium, hydrogen alpha), gases of the air (oxygen,
-# water vapour) and the ends of detectors, where a correction made for slightly other bands leaves something.
-# With each goes what stays of it on average: 1e-4 sr^-1, and a share of the reflectance that is seen through
-# a gas. Fitted to medians of real spectra of odd days: a band that lies off a line's middle errs to one side.
+# Water vapour beyond 713 nm: middle and standard deviation of its absorption, nm; the share of reflectance
+# that it takes on average; how much that differs from scene to scene and within one, and over what distance.
+VAPOUR_NM, VAPOUR_WIDTH_NM, VAPOUR_SHARE = 720.5, 3.0, 0.109
+VAPOUR_SCENE, VAPOUR_LOCAL, VAPOUR_KM = 1.0, 0.7, 6.0
+# A smooth error of calibration in the blue: middles of Gaussians, nm, 8 nm wide, and their heights, sr^-1.
+_BENDS = np.array([(387.0, 0.6e-4), (402.0, 0.5e-4), (418.0, -1.3e-4), (452.0, 1.1e-4)])
+BEND_WIDTH_NM = 8.0
+# Lines of the sun (calcium, the G band, hydrogen beta, magnesium, iron, hydrogen alpha), gases of the air
+# (oxygen, water vapour) and the ends of detectors, where a correction made for slightly other bands leaves
+# something. Middle and standard deviation, nm (2.5 is a band's own width; narrower ones are single bands that
+# see less or more); what stays of each on average: 1e-4 sr^-1, and a share of the reflectance that is seen
+# through a gas. Fitted to real spectra of odd days: a band off a line's middle errs to one side.
 # fmt: off
 _LINES = np.array([
-    (357.0, 2.0, 0.0), (374.0, 0.7, 0.0), (393.5, -1.1, 0.0), (397.5, 3.5, 0.0), (427.0, -1.2, 0.0),
-    (431.0, 2.0, 0.0), (441.0, -0.6, 0.0), (480.0, 0.9, 0.0), (486.1, 0.6, 0.0), (497.0, -1.1, 0.0),
-    (514.0, -0.8, 0.0), (520.0, 0.8, 0.0), (529.0, 0.7, 0.0), (585.5, 2.0, 0.0), (589.3, -0.7, 0.0),
-    (628.5, -0.4, -0.013), (643.0, 0.0, 0.01), (656.3, 0.4, 0.0), (683.0, 0.0, 0.016), (687.8, -2.6, -0.032),
-    (718.5, 0.0, -0.13),
+    (351.5, 2.5, -1.9, 0), (357.2, 2.5, 1.0, 0), (375.0, 2.5, 0.5, 0), (378.5, 2.5, -1.6, 0),
+    (393.9, 2.5, -0.7, 0), (398.1, 2.5, 3.3, 0), (428.5, 2.5, -1.0, 0), (432.0, 2.5, 2.3, 0),
+    (466.8, 2.5, -0.8, 0), (479.0, 2.5, 0.9, 0), (488.5, 2.5, 1.2, 0), (520.5, 2.5, 1.4, 0),
+    (528.5, 2.5, 1.3, 0), (550.0, 2.5, 0.7, 0), (580.5, 2.5, 1.3, 0), (585.0, 2.5, 2.5, 0),
+    (623.5, 2.5, 0.0, -0.004), (629.0, 2.5, 0.0, -0.023), (642.5, 2.5, 0.0, 0.008), (648.5, 1.0, -0.6, 0),
+    (653.5, 1.0, 0.4, 0), (656.8, 2.5, 1.0, 0), (660.5, 1.0, 0.0, 0.007), (668.5, 2.5, -0.5, 0),
+    (681.3, 1.0, 0.0, -0.014), (682.0, 2.5, 0.0, 0.005), (687.5, 2.5, 0.0, -0.02),
+    (688.5, 2.5, -3.1, -0.025), (694.5, 2.5, 0.7, -0.037), (702.5, 2.5, 0.0, -0.018),
+    (717.0, 1.5, 0.0, -0.056),
 ])
 # fmt: on
-LINES_NM, LINES_STAY, LINES_SHARE = _LINES[:, 0], 1e-4 * _LINES[:, 1], _LINES[:, 2]
+LINES_NM, LINE_WIDTHS_NM = _LINES[:, 0], _LINES[:, 1]
+LINES_STAY, LINES_SHARE = 1e-4 * _LINES[:, 2], _LINES[:, 3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,34 +87,39 @@ class NoiseConfig:
         Noise of single bands at 346 nm, and the power by which it falls with wavelength.
     floor : float
         Noise of single bands that comes on top and does not fall; less beyond 600 nm.
+    shared, shared_floor : float
+        The same for noise that bands within some 5 nm share; this floor is the same at all wavelengths.
     line, line_mean : float
-        What stays of a line: spread from scene to scene, and times `LINES_STAY` and `LINES_SHARE` on average.
+        What stays of a line: spread from scene to scene, and times what stays on average of lines, of water
+        vapour, and of the error of calibration.
     pattern, pattern_exponent : float
         A scene's error from band to band at 346 nm, and the power by which it falls with wavelength.
     """
 
     scale: float = 1.0
-    scene_mean: float = 2.1e-3
-    scene_spread: float = 4.0e-3
-    scene_tail: float = 5.0e-3
+    scene_mean: float = 1.93e-3
+    scene_spread: float = 3.5e-3
+    scene_tail: float = 3.8e-3
     tail_shape: float = 0.8
-    exponent: float = 4.0
+    exponent: float = 4.2
     exponent_spread: float = 0.6
-    tail_flattening: float = 0.8
-    regional: float = 2.2e-3
+    tail_flattening: float = 0.66
+    regional: float = 2.3e-3
     regional_km: float = 12.0
     local: float = 1.0e-3
     local_km: float = 1.5
     pixel: float = 0.5e-3
     restlessness: float = 0.5
-    white: float = 0.25e-3
-    white_mean: float = 0.5e-3
+    white: float = 0.26e-3
+    white_mean: float = 0.55e-3
     brightness: float = 0.03
     water_in_nir: float = 0.5
     near_cloud: float = 3.0e-3
     band: float = 1.9e-4
     band_exponent: float = 10.0
-    floor: float = 2.2e-5
+    floor: float = 2.8e-5
+    shared: float = 1.2e-4
+    shared_floor: float = 2.2e-5
     line: float = 0.2e-4
     line_mean: float = 1.0
     pattern: float = 0.5e-4
@@ -167,8 +185,10 @@ def retrieval_error(
     Notes
     -----
     :math:`A(x) [(\lambda / 346)^{-p} - (719 / 346)^{-p}] + W(x) (\lambda / 555)^{-1} + g(x) R(\lambda)
-    + \sum_k L_k G_k(\lambda) + S(\lambda) + \epsilon(x, \lambda)`: the blue error of atmospheric correction,
-    a white one, brightness, what stays of absorption lines, a pattern of bands, and noise.
+    + \sum_k (L_k + l_k R) G_k(\lambda) - V(x) R G_V(\lambda) + B(\lambda) + S(\lambda)
+    + \epsilon(x, \lambda)`: the blue error of atmospheric correction, a white one, brightness, what stays of
+    absorption lines and of water vapour, calibration (l holds the red detector's gain too), a pattern of
+    bands, and noise.
     """
     blue, power = _blue(truth[:, int(np.abs(wavelength - NIR_NM).argmin())], pixels, config, scene)
     error = blue[:, None] * _from_blue(wavelength, power[:, None])  # (pixel, band)
@@ -178,10 +198,9 @@ def retrieval_error(
     error += truth * (config.brightness * smooth_chance(pixels, config.local_km, scene))[:, None]
     height, share = _lines(wavelength, config, scene, sensor)
     error += height + truth * share
+    error -= truth * _vapour(wavelength, pixels, config, scene)
     error += _pattern(wavelength, config, scene)
-    falling = config.band * (BLUE_NM / wavelength) ** config.band_exponent
-    spread = np.hypot(falling, _floor(wavelength, config))
-    error += spread * _neighbours_alike(truth.shape, scene)
+    error += _noise(wavelength, len(truth), config, scene)
     return config.scale * error
 
 
@@ -242,14 +261,32 @@ def _left_over(sigma: float) -> float:
 def _lines(
     wavelength: FloatArray, config: NoiseConfig, scene: np.random.Generator, sensor: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """What stays of absorption lines, sr^-1 and as a share of reflectance, shape (n_bands,) each."""
-    shape = np.exp(-(((wavelength - LINES_NM[:, None]) / LINE_WIDTH_NM) ** 2) / 2)  # (line, band)
+    """What stays of lines and calibration, sr^-1 and as a share of reflectance, shape (n_bands,) each."""
+    shape = _bumps(wavelength, LINES_NM, LINE_WIDTHS_NM)  # (line, band)
     usual = config.line_mean * (1 + INSTRUMENT_SPREAD * sensor.normal(size=LINES_NM.size))
-    height = usual * LINES_STAY + config.line * scene.normal(size=LINES_NM.size)
-    vapour = 1 + GAS_SPREAD * scene.normal(size=LINES_NM.size)
-    share = (usual * vapour * LINES_SHARE) @ shape
-    share[int(np.abs(wavelength - LOW_BAND_NM).argmin())] += config.line_mean * LOW_BAND_SHARE
-    return height @ shape, share
+    changing = np.where(LINES_STAY == 0, 0.0, config.line)
+    height = usual * LINES_STAY + changing * scene.normal(size=LINES_NM.size)
+    gas = 1 + GAS_SPREAD * scene.normal(size=LINES_NM.size)
+    share = (usual * gas * LINES_SHARE) @ shape
+    gain = config.line_mean * (RED_GAIN + RED_GAIN_SPREAD * scene.normal())
+    share += np.where(wavelength < RED_DETECTOR_NM, 0.0, gain)
+    bends = config.line_mean * _BENDS[:, 1] @ _bumps(wavelength, _BENDS[:, 0], BEND_WIDTH_NM)
+    return height @ shape + bends, share
+
+
+def _bumps(wavelength: FloatArray, middle: FloatArray, width: npt.ArrayLike) -> FloatArray:
+    """Gaussians of height 1 by their middles and standard deviations, nm, shape (n_middles, n_bands)."""
+    widths = np.broadcast_to(width, middle.shape)[:, None]
+    return np.exp(-(((wavelength - middle[:, None]) / widths) ** 2) / 2)
+
+
+def _vapour(
+    wavelength: FloatArray, pixels: Pixels, config: NoiseConfig, rng: np.random.Generator
+) -> FloatArray:
+    """Share of reflectance that water vapour takes at the red end, shape (n, n_bands)."""
+    amount = 1 + VAPOUR_SCENE * rng.normal() + VAPOUR_LOCAL * smooth_chance(pixels, VAPOUR_KM, rng)
+    shape = _bumps(wavelength, np.array([VAPOUR_NM]), VAPOUR_WIDTH_NM)
+    return config.line_mean * VAPOUR_SHARE * amount[:, None] * shape
 
 
 def _pattern(wavelength: FloatArray, config: NoiseConfig, rng: np.random.Generator) -> FloatArray:
@@ -262,6 +299,19 @@ def _pattern(wavelength: FloatArray, config: NoiseConfig, rng: np.random.Generat
 def _floor(wavelength: FloatArray, config: NoiseConfig) -> FloatArray:
     """Noise of single bands that does not fall with wavelength, sr^-1, shape (n_bands,)."""
     return np.where(wavelength < RED_DETECTOR_NM, config.floor, config.floor * RED_FLOOR)
+
+
+def _noise(wavelength: FloatArray, n: int, config: NoiseConfig, rng: np.random.Generator) -> FloatArray:
+    """Noise of pixels, that of single bands and that which neighbours share, shape (n, n_bands)."""
+    fall = (BLUE_NM / wavelength) ** config.band_exponent
+    single = np.hypot(config.band * fall, _floor(wavelength, config))
+    shared = np.hypot(config.shared * fall, config.shared_floor)
+    nodes = np.arange(wavelength[0] - 6, wavelength[-1] + 6, SHARED_STEP_NM)
+    weights = _bumps(wavelength, nodes, SHARED_NM)
+    weights *= shared / np.sqrt((weights**2).sum(axis=0))
+    noise = single * _neighbours_alike((n, wavelength.size), rng)
+    noise += rng.standard_normal((n, nodes.size)) @ weights
+    return noise
 
 
 def _neighbours_alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:

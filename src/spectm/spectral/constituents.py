@@ -33,18 +33,18 @@ _BANDS = np.array(
         # centre, width, algae: height, power, cyanobacteria: height
         (350, 50.0, 0.02272, 0.311, 0.9),
         (380, 40.0, 0.00878, 0.319, 0.4),
-        (406, 37.68, 0.02108, 0.307, 1.6),
-        (434, 28.26, 0.02907, 0.365, 1.25),
-        (453, 28.26, 0.01726, 0.405, 0.45),
-        (470, 30.615, 0.01650, 0.431, 0.5),
-        (492, 37.68, 0.01968, 0.381, 0.53),
+        (406, 37.68, 0.02108, 0.307, 1.98),
+        (434, 28.26, 0.02907, 0.365, 1.55),
+        (453, 28.26, 0.01726, 0.405, 0.74),
+        (470, 30.615, 0.01650, 0.431, 0.68),
+        (492, 37.68, 0.01968, 0.381, 0.96),
         (501, 24.0, 0.0, 0.0, 0.19),
-        (523, 32.97, 0.00830, 0.152, 0.22),
-        (550, 32.97, 0.00506, 0.034, 0.14),
-        (584, 37.68, 0.00486, 0.127, 0.17),
-        (617, 30.615, 0.00462, 0.150, 0.13),
-        (638, 25.905, 0.00494, 0.129, 0.13),
-        (660, 25.905, 0.00600, 0.212, 0.13),
+        (523, 32.97, 0.00830, 0.152, 0.36),
+        (550, 32.97, 0.00506, 0.034, 0.235),
+        (584, 37.68, 0.00486, 0.127, 0.27),
+        (617, 30.615, 0.00462, 0.150, 0.20),
+        (638, 25.905, 0.00494, 0.129, 0.16),
+        (660, 25.905, 0.00600, 0.212, 0.17),
         (676.5, 24.4, 0.01578, 0.166, 0.0),
         (679, 26.0, 0.0, 0.0, 1.0),
     ]
@@ -56,9 +56,12 @@ MAX_PACKED_CHLOROPHYLL = 25.0
 
 # Phycocyanin and, beside it, allophycocyanin: centre and full width, nm; relative height, our choice.
 PHYCOCYANIN_NM, PHYCOCYANIN_WIDTH_NM = 620.0, 45.0
-ALLOPHYCOCYANIN_NM, ALLOPHYCOCYANIN_WIDTH_NM, ALLOPHYCOCYANIN_HEIGHT = 650.0, 30.0, 0.3
+ALLOPHYCOCYANIN_NM, ALLOPHYCOCYANIN_WIDTH_NM, ALLOPHYCOCYANIN_HEIGHT = 650.0, 30.0, 0.34
 # Phycoerythrin (peak at 565 nm) and phycoerythrocyanin (575 nm) as one band; fitted to real spectra.
-PHYCOERYTHRIN_NM, PHYCOERYTHRIN_WIDTH_NM = 571.0, 31.0
+PHYCOERYTHRIN_NM, PHYCOERYTHRIN_WIDTH_NM = 574.5, 30.5
+
+
+SHARES = frozenset({"scum_fraction", "mineral_absorption_floor"})  # fields of a water that end at 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,6 +89,8 @@ class Water:
         Exponential slope of absorption by CDOM and by non-algal particles, nm^-1.
     mineral_absorption_440 : array_like
         Absorption by non-algal particles at 440 nm, m^2 g^-1.
+    mineral_absorption_floor : array_like
+        Share of that which does not fall with wavelength, 0 to 1.
     mineral_backscattering_555 : array_like
         Backscattering by non-algal particles at 555 nm, m^2 g^-1.
     algal_absorption_factor : array_like
@@ -108,7 +113,7 @@ class Water:
     Raises
     ------
     OpticsError
-        If a field is negative or infinite, a `scum_fraction` above 1, or the shapes do not broadcast.
+        If a field is negative or infinite, a share above 1, or the shapes do not broadcast.
 
     Examples
     --------
@@ -128,6 +133,7 @@ class Water:
     mineral_slope: npt.ArrayLike = 0.0123
     # Defaults of WASI: Gege (2004), Comput. Geosci. 30, doi:10.1016/j.cageo.2004.03.005.
     mineral_absorption_440: npt.ArrayLike = 0.041
+    mineral_absorption_floor: npt.ArrayLike = 0.0
     mineral_backscattering_555: npt.ArrayLike = 0.0086
     algal_absorption_factor: npt.ArrayLike = 1.0
     algal_backscattering_555: npt.ArrayLike = 0.0010  # WASI
@@ -143,7 +149,7 @@ class Water:
     def __post_init__(self) -> None:
         for field in fields(self):
             values = np.array(getattr(self, field.name), dtype=np.float64)  # a copy, so that it can be locked
-            limit = 1.0 if field.name == "scum_fraction" else np.finfo(np.float64).max
+            limit = 1.0 if field.name in SHARES else np.finfo(np.float64).max
             wrong = (values < 0) | (values > limit)  # false for NaN: missing is not wrong
             if wrong.any():
                 wanted = "from 0 to 1" if limit == 1 else "0 or more, and finite"
@@ -278,13 +284,20 @@ def cyano_absorption(water: Water, wavelength: npt.ArrayLike) -> FloatArray:
     chlorophyll = column(water.cyano_chlorophyll) * column(water.cyano_absorption_675)
     phycocyanin = column(water.phycocyanin) * column(water.phycocyanin_absorption_620)
     phycoerythrin = column(water.cyano_chlorophyll) * column(water.cyano_phycoerythrin_571)
-    orange = gaussian(nm, PHYCOERYTHRIN_NM, PHYCOERYTHRIN_WIDTH_NM)
-    return chlorophyll * _cyano_shape(nm) + phycoerythrin * orange + phycocyanin * _phycobilin_shape(nm)
+    green = phycoerythrin * _phycoerythrin_shape(nm)
+    return chlorophyll * _cyano_shape(nm) + green + phycocyanin * _phycobilin_shape(nm)
 
 
 def _cyano_shape(nm: FloatArray) -> FloatArray:
     """Absorption by cyanobacteria without their phycobilins, shape (n,); 1 at 675 nm."""
     return CYANO_HEIGHT @ _pigment_bands(nm) / (CYANO_HEIGHT @ _pigment_bands(np.array([675.0])))
+
+
+def _phycoerythrin_shape(nm: FloatArray) -> FloatArray:
+    """Absorption by phycoerythrin and its like, shape (n,); 1 at 571 nm, a little below its peak."""
+    at = np.append(nm, 571.0)
+    band = gaussian(at, PHYCOERYTHRIN_NM, PHYCOERYTHRIN_WIDTH_NM)
+    return band[:-1] / band[-1]
 
 
 def _phycobilin_shape(nm: FloatArray) -> FloatArray:
@@ -327,7 +340,8 @@ def absorption(water: Water, wavelength: npt.ArrayLike) -> FloatArray:
     total += cyano_absorption(water, nm)
     total += column(water.cdom_440) * np.exp(-column(water.cdom_slope) * (nm - 440))
     minerals = column(water.minerals) * column(water.mineral_absorption_440)
-    total += minerals * np.exp(-column(water.mineral_slope) * (nm - 440))
+    floor = column(water.mineral_absorption_floor)
+    total += minerals * (floor + (1 - floor) * np.exp(-column(water.mineral_slope) * (nm - 440)))
     return total
 
 

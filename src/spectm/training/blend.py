@@ -6,23 +6,25 @@ than either (``docs/experiments.md``). The views are the reflectance from 500 nm
 embedding of a pretrained encoder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from spectm.data.context import DETECTION_LIMIT
 from spectm.data.patches import Patches
 from spectm.errors import BandNotFoundError, TrainingError
 from spectm.model.encoder import SpectralEncoder
+from spectm.model.preprocess import pixel_mean
 from spectm.model.regressor import Regressor
 from spectm.spectral.indices import INDICES, supported_indices
 from spectm.training.finetune import embedding
 from spectm.training.ridge import GroupedRidge
 
-__all__ = ["Blend", "Member", "spectral_views"]
+__all__ = ["Blend", "Member", "as_seen", "spectral_views", "views_of_encoders"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 StringArray = npt.NDArray[np.str_]
@@ -49,6 +51,13 @@ def spectral_views(patches: Patches, encoder: SpectralEncoder | None = None) -> 
         "bands" (mean reflectance, sr^-1), "indices" and "embedding"; rows of patches without a valid pixel
         are NaN. A band list that supports no index has no such view.
     """
+    return views_of_encoders(patches, [encoder])[0]
+
+
+def views_of_encoders(
+    patches: Patches, encoders: Sequence[SpectralEncoder | None]
+) -> list[dict[str, FloatArray]]:
+    """`spectral_views` of several encoders: what they do not see themselves is made once, and shared."""
     spectrum, wavelength = patches.mean_spectrum(), patches.wavelength
     kept = wavelength >= SHORTEST_NM
     if not kept.any():
@@ -56,16 +65,36 @@ def spectral_views(patches: Patches, encoder: SpectralEncoder | None = None) -> 
             f"blend: wanted bands from {SHORTEST_NM:g} nm, found {wavelength.size} bands up to "
             f"{wavelength[-1]:g} nm in {patches.source}."
         )
-    views: dict[str, FloatArray] = {"bands": spectrum[:, kept]}
+    shared: dict[str, FloatArray] = {"bands": spectrum[:, kept]}
     names = [name for name, missing in supported_indices(wavelength).items() if missing is None]
     if names:
-        views["indices"] = np.column_stack([INDICES[name].function(spectrum, wavelength) for name in names])
-    if encoder is not None:
-        valid = np.isfinite(spectrum).all(axis=1)
-        found = embedding(Regressor(encoder), patches.Rrs[valid], hide_windows=False)
-        views["embedding"] = np.full((patches.n_samples, found.shape[1]), np.nan)
-        views["embedding"][valid] = found
-    return views
+        shared["indices"] = np.column_stack([INDICES[name].function(spectrum, wavelength) for name in names])
+    valid = np.asarray(np.isfinite(spectrum).all(axis=1))
+    seen = as_seen(patches.Rrs[valid], [encoder for encoder in encoders if encoder is not None])
+    return [
+        shared if encoder is None else shared | {"embedding": _embedded(seen, valid, encoder)}
+        for encoder in encoders
+    ]
+
+
+def as_seen(Rrs: npt.NDArray[np.float32], encoders: Sequence[SpectralEncoder]) -> npt.NDArray[np.float32]:
+    """What encoders look at: where they ignore how pixels spread, the mean of these, made once for all."""
+    if not encoders or any(encoder.preprocess.spread for encoder in encoders):
+        return Rrs
+    mean, there = pixel_mean(torch.from_numpy(np.ascontiguousarray(Rrs)))
+    return torch.where(there, mean, torch.nan)[..., None, None].numpy()
+
+
+def _embedded(
+    Rrs: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], encoder: SpectralEncoder
+) -> FloatArray:
+    """Summary and tokens of each patch, NaN without a valid pixel."""
+    found = embedding(Regressor(encoder), Rrs, hide_windows=False)
+    if valid.all():
+        return found
+    whole = np.full((valid.size, found.shape[1]), np.nan)
+    whole[valid] = found
+    return whole
 
 
 @dataclass(slots=True)
@@ -107,7 +136,10 @@ class Member:
     def _tamed(self, columns: FloatArray) -> FloatArray:
         """Columns without gaps; those of indices also without tails."""
         seen = np.isfinite(columns)
-        filled = np.where(seen, columns, np.where(seen.any(axis=1, keepdims=True), self.typical_, np.nan))
+        filled = columns
+        if not seen.all():  # a map has thousands of columns and no gap: it need not be copied
+            typical = np.where(seen.any(axis=1, keepdims=True), self.typical_, np.nan)
+            filled = np.where(seen, columns, typical)
         return np.clip(filled, self.low_, self.high_) if self.view == "indices" else filled
 
 

@@ -236,34 +236,48 @@ def resumed_state(folder: Path, meta: Mapping[str, Any], *, kind: str) -> Traini
 
 
 def check_bands(
-    checkpoint: Checkpoint, wavelength: npt.NDArray[np.floating[Any]], *, units: str = UNITS
+    meta: Mapping[str, Any],
+    wavelength: npt.NDArray[np.floating[Any]],
+    *,
+    where: str | Path,
+    units: str = UNITS,
 ) -> None:
-    """Refuse spectra that the model was not trained on.
+    """Refuse spectra that a model was not trained on.
+
+    Parameters
+    ----------
+    meta : mapping
+        ``wavelength_nm`` and ``units`` of the model.
+    wavelength : ndarray, shape (n_bands,)
+        Of the spectra, nm.
+    where : str or Path
+        Whose spectra: for the message.
+    units : str
+        Of the spectra.
 
     Raises
     ------
     CheckpointError
         If the wavelengths or the units differ, with the first difference and what to do.
     """
-    if units != checkpoint.meta["units"]:
+    if units != meta["units"]:
         raise CheckpointError(
-            f"{checkpoint.folder} was trained on reflectance in {checkpoint.meta['units']}, found {units}; "
-            f"convert it "
+            f"the model was trained on reflectance in {meta['units']}, found {units} in {where}; convert it "
             "first (surface reflectance = pi * Rrs)"
         )
-    known = np.array(checkpoint.meta["wavelength_nm"])
+    known = np.array(meta["wavelength_nm"])
     found = np.asarray(wavelength, dtype=np.float64)
     if known.size == found.size and np.abs(known - found).max() <= TOLERANCE_NM:
         return
     detail = (
         f"{known.size} bands from {known[0]:g} to {known[-1]:g} nm wanted, "
-        f"{found.size} bands from {found[0]:g} to {found[-1]:g} nm found"
+        f"{found.size} bands from {found[0]:g} to {found[-1]:g} nm found in {where}"
     )
     if known.size == found.size:
         band = int(np.abs(known - found).argmax())
         detail += f"; band {band} is {found[band]:g} nm instead of {known[band]:g} nm"
     raise CheckpointError(
-        f"{checkpoint.folder} was trained on other bands: {detail}. Ask for resampling (--resample), which "
+        f"the model was trained on other bands: {detail}. Ask for resampling (--resample), which "
         "interpolates the spectra to the model's bands and records it, or train on these bands"
     )
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import stats
 
-from spectm.data.cube import cube_layout, open_cube, period_records
+from spectm.apps.store import open_store
+from spectm.data.cube import cube_layout, open_cube
 from spectm.data.grid import Grid
 from spectm.data.periods import Period, period_of
 from spectm.errors import CubeError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import LogNorm
 
-__all__ = ["LakeMap", "draw_map", "lake_map", "last_seen_period"]
+__all__ = ["LakeMap", "draw_map", "lake_map", "seen_periods"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -92,8 +92,20 @@ class LakeMap:
         return np.log10(estimate / truth)
 
 
-def last_seen_period(cube: Path) -> Period:
-    """The latest period of a cube in which most of its water was seen, or else the one that shows most.
+def seen_periods(cube: Path, n: int) -> list[Period]:
+    """The latest periods of a cube in which most of its water was seen, or else the ones that show most.
+
+    Parameters
+    ----------
+    cube : Path
+        Of `spectm compose`.
+    n : int
+        How many are wanted; fewer come back where there are no more with a pixel.
+
+    Returns
+    -------
+    list of Period
+        In order of time.
 
     Raises
     ------
@@ -107,27 +119,27 @@ def last_seen_period(cube: Path) -> Period:
         raise CubeError(f"wanted a period with pixels, found none in {cube}. Simulate more passes.")
     share = seen.sum(axis=(1, 2)) / seen.any(axis=0).sum()
     enough = np.flatnonzero(share >= SEEN_ENOUGH)
-    return period_of(days[enough[-1] if enough.size else share.argmax()], cube_layout(cube).days)
+    last = int(enough[-1] if enough.size else share.argmax())
+    before = np.flatnonzero(share[: last + 1] > 0)[-n:]
+    return [period_of(days[one], cube_layout(cube).days) for one in before]
 
 
-def lake_map(cube: Path, estimates: Path, season: SeasonConfig) -> LakeMap:
+def lake_map(cube: Path, predictions: Path, period: Period, season: SeasonConfig) -> LakeMap:
     """Put the estimates of one period on its grid, and the truth beside them.
 
     Parameters
     ----------
     cube : Path
-        Cube of that period alone.
-    estimates : Path
-        File of `spectm predict` for its cells.
+        That was predicted.
+    predictions : Path
+        Folder of `spectm predict`.
+    period : Period
+        One that was predicted.
     season : SeasonConfig
         The simulation that it comes from.
     """
-    layout, (first,) = cube_layout(cube), tuple(period_records(cube))
-    period, grid = period_of(np.datetime64(first), layout.days), layout.grid
-    table = pd.read_csv(estimates)
-    cell = grid.cell_of(table["latitude"].to_numpy(), table["longitude"].to_numpy(), grid.whole)
-    estimate = np.full(grid.shape, np.nan)
-    estimate.ravel()[cell[cell >= 0]] = table["microcystin_ug_per_l"].to_numpy()[cell >= 0]
+    grid = cube_layout(cube).grid
+    estimate = open_store(predictions).at(period.start, 0.0)["microcystin"].values
     latitude, longitude = np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
     water = ~is_land(latitude, longitude)
     truth = np.full(grid.shape, np.nan)

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from spectm.apps.demo_map import LakeMap, draw_map, lake_map
 from spectm.data.cube import open_cube, period_records
+from spectm.data.periods import Period
 from spectm.data.quicklook import draw_cube
 from spectm.evaluation import figures, findings
-from spectm.evaluation.demo_map import LakeMap, draw_map, lake_map
 from spectm.evaluation.figures import Picture
 from spectm.evaluation.findings import TASK_TITLES, estimate
 from spectm.evaluation.report import typeset
@@ -34,14 +35,16 @@ KINDS = {
 }
 
 
-def write_demo_page(folder: Path, commands: Sequence[str], *, seconds: float) -> Path:
+def write_demo_page(folder: Path, period: Period, commands: Sequence[str], *, seconds: float) -> Path:
     """Write ``report.html`` from what the commands of the demo left in a folder.
 
     Parameters
     ----------
     folder : Path
-        With ``lake``, ``cube.zarr``, ``matchups.csv``, ``evaluation``, ``last.zarr`` and ``map.csv``; gets
+        With ``lake``, ``cube.zarr``, ``matchups.csv``, ``evaluation`` and ``predictions``; gets
         ``composite.png`` and ``map.png``, too.
+    period : Period
+        The one that is shown.
     commands : sequence of str
         What was run, to be shown.
     seconds : float
@@ -58,10 +61,10 @@ def write_demo_page(folder: Path, commands: Sequence[str], *, seconds: float) ->
         If something is missing or damaged.
     """
     season, run = read_season(folder / "lake"), read_run_folder(folder / "evaluation")
-    shown = lake_map(folder / "last.zarr", folder / "map.csv", season)
+    shown = lake_map(folder / "cube.zarr", folder / "predictions", period, season)
     draw_map(shown, folder / "map.png")
-    with open_cube(folder / "last.zarr") as cube:
-        draw_cube(cube, folder / "composite.png")
+    with open_cube(folder / "cube.zarr") as cube:
+        draw_cube(cube.sel(time=[period.start]), folder / "composite.png")
     matchups = pd.read_csv(folder / "matchups.csv")
     matchups = matchups[matchups["date"].str[:4].astype(int).isin(season.years)]
     contents: dict[str, Any] = {
@@ -84,7 +87,7 @@ def write_demo_page(folder: Path, commands: Sequence[str], *, seconds: float) ->
         "commands": list(commands),
         "minutes": f"{seconds / 60:.0f}",
     }
-    source = resources.files("spectm.evaluation").joinpath("templates/demo.html.j2")
+    source = resources.files("spectm.apps").joinpath("templates/demo.html.j2")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -1,0 +1,1 @@
+"""Files that other programs open, each with where its numbers come from inside."""

@@ -1,0 +1,214 @@
+"""What a run found of its intervals, probabilities and flags, in sentences computed from its files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spectm.evaluation.findings import TASK_TITLES, bracketed
+from spectm.evaluation.sureness import ASKED, CALIBRATED
+from spectm.evaluation.sureness_familiar import ANY, LAKE, LOOK
+from spectm.evaluation.sureness_scores import AGAINST, FEWEST_CASES
+
+__all__ = [
+    "CORRUPTION",
+    "FOREIGN",
+    "Sureness",
+    "cell",
+    "coverage_verdicts",
+    "exceedance_verdicts",
+    "familiar_verdicts",
+    "lines_of",
+    "main_model",
+    "title_of",
+    "withheld_verdicts",
+]
+
+CORRUPTION, FOREIGN = "corruption", "foreign"
+ENOUGH = 0.95  # of the spectra that something is wrong with are to be flagged
+WANTED = 0.05  # of held-out dates are meant to be
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sureness:
+    """The tables of a run about how sure its models are; each may be empty.
+
+    Parameters
+    ----------
+    calibration, scores, reliability, withheld, familiar : DataFrame
+        ``calibration.csv``, ``distribution_scores.csv``, ``reliability.csv``, ``withheld.csv`` and
+        ``familiar.csv``, as ``docs/formats.md`` describes them.
+    """
+
+    calibration: pd.DataFrame
+    scores: pd.DataFrame
+    reliability: pd.DataFrame
+    withheld: pd.DataFrame
+    familiar: pd.DataFrame
+
+    def models(self, task: str) -> list[str]:
+        """Models with intervals on a task: the calendar first, SpecTM last."""
+        found = set(lines_of(self.calibration, task=task)["model"])
+        return [name for name in CALIBRATED if name in found] + sorted(found - set(CALIBRATED))
+
+
+def main_model(sure: Sureness, task: str) -> str:
+    """The model that is looked at in detail: the last that there is."""
+    return sure.models(task)[-1]
+
+
+def coverage_verdicts(sure: Sureness, task: str) -> list[str]:
+    """Whether 90 % intervals of each model hold what they promise, and how they compare."""
+    return [
+        f"{model}: 90 % intervals cover {_covers(sure, task, model, 'all')} of all rows and "
+        f"{_covers(sure, task, model, 'detected')} of the detected ones. {_beside(sure, task, model)}"
+        for model in sure.models(task)
+    ]
+
+
+def _covers(sure: Sureness, task: str, model: str, rows: str) -> str:
+    found = lines_of(sure.calibration, task=task, model=model, rows=rows, level=0.9)
+    if found.empty or not np.isfinite(found["coverage"].iloc[0]):
+        return "n/a"
+    row = found.iloc[0]
+    low, high = row["coverage_low"], row["coverage_high"]
+    said = "0.90 lies inside" if low <= 0.9 <= high else ("too narrow" if high < 0.9 else "wider than needed")
+    return f"{bracketed(row['coverage'], low, high)} ({said})"
+
+
+def _beside(sure: Sureness, task: str, model: str) -> str:
+    """CRPS and interval score minus those of the Gaussian process, or of the calendar where there is none."""
+    for other in reversed(AGAINST):
+        gaps = {
+            name: lines_of(sure.scores, task=task, model=model, against=other, rows="all", score=score)
+            for name, score in (("interval score", "interval_score_90"), ("CRPS", "crps"))
+        }
+        if model != other and not any(gap.empty for gap in gaps.values()):
+            parts = (f"{name} {_gap(gap.iloc[0])}" for name, gap in gaps.items())
+            return f"Minus those of {other}: {', '.join(parts)}."
+    return "There is nothing to hold them against."
+
+
+def _gap(row: "pd.Series[Any]") -> str:
+    """A difference of which less is better."""
+    low, high = float(row["low"]), float(row["high"])
+    said = "better" if high < 0 else ("worse" if low > 0 else "not told apart")
+    return f"{bracketed(float(row['value']), low, high, 3)}, {said}"
+
+
+def exceedance_verdicts(sure: Sureness, task: str) -> list[str]:
+    """Brier skill at 1 ug/L of each model that sees the spectrum, and whether probabilities are right."""
+    lines = []
+    for model in sure.models(task):
+        skill = lines_of(
+            sure.scores, task=task, model=model, score="brier_skill", threshold=1.0, against=AGAINST[0]
+        )
+        if not skill.empty:
+            row = skill.iloc[0]
+            said = (
+                "above zero"
+                if row["low"] > 0
+                else ("below zero" if row["high"] < 0 else "not told from zero")
+            )
+            lines.append(f"{model}: Brier skill against the climatology at 1 ug/L is {cell(skill)}, {said}.")
+    return lines + list(_rightness(sure, task))
+
+
+def _rightness(sure: Sureness, task: str) -> Iterator[str]:
+    """Are probabilities of the main model too low or too high? Thresholds with too few cases are named."""
+    model = main_model(sure, task)
+    for threshold in ASKED:
+        brier = lines_of(sure.scores, task=task, model=model, score="brier", threshold=threshold)
+        excess = lines_of(sure.scores, task=task, model=model, score="excess", threshold=threshold)
+        if excess.empty and not brier.empty:
+            n = int(brier["positives"].iloc[0])
+            yield (
+                f"{threshold:g} ug/L: {n} of {int(brier['n'].iloc[0])} rows reach it; a claim wants "
+                f"{FEWEST_CASES} above and below, so none is made."
+            )
+        elif not excess.empty:
+            low, high = excess[["low", "high"]].iloc[0]
+            said = "too low" if low > 0 else ("too high" if high < 0 else "neither too low nor too high")
+            yield (
+                f"{threshold:g} ug/L: {model} has probabilities that are on average {said} (frequency minus "
+                f"probability {cell(excess, digits=3)}); {_bins(sure, task, model, threshold)}."
+            )
+
+
+def _bins(sure: Sureness, task: str, model: str, threshold: float) -> str:
+    bins = lines_of(sure.reliability, task=task, model=model, threshold=threshold)
+    bins = bins[bins["n"] >= FEWEST_CASES]
+    inside = (bins["frequency_low"] <= bins["probability"]) & (bins["probability"] <= bins["frequency_high"])
+    return (
+        f"in {int(inside.sum())} of {len(bins)} ranges of {FEWEST_CASES} rows or more it lies inside the "
+        "interval of the frequency"
+    )
+
+
+def withheld_verdicts(sure: Sureness, task: str) -> list[str]:
+    """How much is flagged of held-out rows, and whether what is left is better."""
+    lines = []
+    for model in sure.models(task):
+        every, kept, flagged = (
+            lines_of(sure.withheld, task=task, model=model, kept=name)
+            for name in ("all", "not flagged", "flagged")
+        )
+        if every.empty or not np.isfinite(every["rmse"].iloc[0]):
+            continue
+        share = f"{100 * flagged['share_of_dates'].iloc[0]:.0f} % on average over dates"
+        lines.append(
+            f"{model}: {int(flagged['n'].iloc[0])} of {int(every['n'].iloc[0])} rows are flagged ({share}); "
+            f"RMSE is {cell(every, 'rmse')} of all, {cell(kept, 'rmse')} of the others, "
+            f"{cell(flagged, 'rmse')} of the flagged."
+        )
+    return lines
+
+
+def familiar_verdicts(sure: Sureness) -> list[str]:
+    """What is flagged of the lake itself, of what is wrong, and of other waters."""
+    table = sure.familiar
+    lines = []
+    if not (lake := lines_of(table, spectra=LAKE, reason=ANY)).empty:
+        row = lake.iloc[0]
+        lines.append(
+            f"Of the lake's own dates, held out, {100 * row['share_of_dates']:.0f} % are flagged "
+            f"({100 * WANTED:.0f} % are meant to be), and {100 * row['share']:.0f} % of {int(row['n'])} "
+            "spectra."
+        )
+    wrong = lines_of(table, kind=CORRUPTION, reason=ANY)
+    if not wrong.empty:
+        missed = wrong[wrong["share"] < ENOUGH]
+        least = f"at least {np.floor(100 * wrong['share'].min()):.0f} % of each kind"
+        said = f"{least} are flagged" if missed.empty else (
+            f"flagged too seldom (less than {100 * ENOUGH:.0f} %): {', '.join(missed['spectra'])}"
+        )  # fmt: skip
+        lines.append(f"Spectra that something is wrong with: {said}.")
+    lines += [
+        f"{row['spectra']}: {100 * row['share']:.0f} % of {int(row['n'])} spectra are flagged by their look, "
+        "on the bands that both have."
+        for row in lines_of(table, kind=FOREIGN, reason=LOOK).to_dict("records")
+    ]
+    return lines
+
+
+def title_of(task: str) -> str:
+    """A task as headings name it."""
+    return TASK_TITLES.get(task, task)
+
+
+def lines_of(table: pd.DataFrame, **wanted: object) -> pd.DataFrame:
+    """Lines with these values."""
+    if table.empty:
+        return table
+    return table[np.logical_and.reduce([(table[name] == value).to_numpy() for name, value in wanted.items()])]
+
+
+def cell(lines: pd.DataFrame, name: str = "value", digits: int = 2) -> str:
+    """The first line's number with its interval; "n/a" where there is no line."""
+    if lines.empty:
+        return "n/a"
+    row = lines.iloc[0]
+    low, high = (row["low"], row["high"]) if name == "value" else (row[f"{name}_low"], row[f"{name}_high"])
+    return bracketed(float(row[name]), float(low), float(high), digits)

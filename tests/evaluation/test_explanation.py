@@ -1,0 +1,469 @@
+"""Explanations of a small model: they add up, come in parts, and find what was put in."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from spectm.data.context import Climatology
+from spectm.data.labels import surface_samples
+from spectm.data.memory import Memory, Record
+from spectm.data.patches import Patches
+from spectm.errors import AttributionError, LabelError, PatchError
+from spectm.evaluation import agreement as agreement_module
+from spectm.evaluation import attributed
+from spectm.evaluation.agreement import Agreement, shuffled_dates, window_test
+from spectm.evaluation.attributed import attribute, calendar_share, mean_attribution, reference_spectra
+from spectm.evaluation.calibrated import calibrate_forecaster
+from spectm.evaluation.explanation import Explanation, explain
+from spectm.evaluation.explanation_page import USED, write_explanation
+from spectm.evaluation.hidden_windows import fill_in
+from spectm.evaluation.located import find_patch
+from spectm.evaluation.model_explanation_page import write_model_explanation
+from spectm.evaluation.run import EvaluationSettings
+from spectm.model.encoder import EncoderConfig
+from spectm.simulation.climate import PROPERTIES
+from spectm.simulation.lake import SimulatedLake
+from spectm.simulation.survey import sample_lake
+from spectm.spectral.optics import Water, band_reflectance
+from spectm.spectral.sensors import named_sensor
+from spectm.training.forecast import usual_at
+from spectm.training.forecaster import Forecaster, train_forecaster
+from spectm.training.loop import LoopConfig
+from spectm.training.pretrain import pretrain, pretraining_data, untrained
+from spectm.training.settings import PretrainConfig, Settings
+from spectm.trust.agreement import pooled_p_value, window_agreement
+from spectm.trust.thresholds import CAVEAT
+from tests.conftest import IN_WINDOW, Study
+
+OCI = named_sensor("oci-aop-v3")
+DAY = "2024-07-08"
+
+
+@pytest.fixture(scope="module")
+def model(study: Study) -> Forecaster:
+    """Two encoders that were never trained, blends on half of the rows, calibrated."""
+    settings = EvaluationSettings(encoder=EncoderConfig(width=16, depth=1, heads=2))
+    data = pretraining_data([study.patches])
+    fresh = [untrained(data, settings, seed=seed) for seed in (0, 1)]
+    task = study.tasks["current"]
+    record = replace(
+        Record.fit(surface_samples(study.labels), last_year=2023), memory=Memory(days=10.0, spread=0.4)
+    )
+    rows = task.rows
+    trained = train_forecaster(fresh, settings, study.patches, rows, task.y, record, {"files": []})
+    return calibrate_forecaster(trained, study.patches, study.tasks)
+
+
+@pytest.fixture(scope="module")
+def found(study: Study, model: Forecaster) -> Explanation:
+    return explain(model, study.patches, find_patch(study.patches, DAY, station="B"))
+
+
+def some(patches: Patches, n: int = 6) -> Patches:
+    return patches.select(np.flatnonzero(patches.valid.any(axis=(1, 2)))[:n])
+
+
+def test_calendar_and_spectrum_make_the_estimate(study: Study, model: Forecaster) -> None:
+    """Also of patches with a gap, whose pixels lend different bands."""
+    patches = study.patches
+    expected, _ = model.estimate(patches)
+    usual = usual_at(model.record.climatology, patches.time, patches.station)
+    spectra = patches.mean_spectrum()
+    each = []
+    for number, blend in enumerate(model.blends):
+        with torch.no_grad():
+            pixels = attributed.offsets(patches, spectra)
+            said = attributed.spectral_part(model, number)(torch.from_numpy(spectra), pixels).numpy()
+        each.append(np.maximum(said + calendar_share(blend) * usual, -1.0))
+    np.testing.assert_allclose(np.mean(each, axis=0), expected, atol=1e-5)
+    assert np.isnan(expected).sum() == 1
+    assert calendar_share(model.blends[0]) == 0.5
+
+
+def test_bands_sum_to_what_they_explain_whatever_the_day(study: Study, model: Forecaster) -> None:
+    patches = some(study.patches)
+    found = attribute(model, patches)
+    assert found.complete().all()
+    assert np.abs(found.bands.sum(axis=1)).max() > 0.05
+    later = attribute(model, replace(patches, time=patches.time + np.timedelta64(40, "D")))
+    np.testing.assert_array_equal(later.bands, found.bands)
+    assert found.spread.shape == found.bands.shape
+    assert (found.spread[:, IN_WINDOW] > 0).any()
+
+
+def test_the_reference_is_as_bright_as_the_spectrum(study: Study, model: Forecaster) -> None:
+    spectra = some(study.patches).mean_spectrum()
+    nm = study.patches.wavelength
+    bright = (nm >= 500) & (nm <= 700) & ~IN_WINDOW
+    found = reference_spectra(model, spectra)
+    np.testing.assert_allclose(found[:, bright].mean(axis=1), spectra[:, bright].mean(axis=1))
+    deeper = np.where(IN_WINDOW, 0.5 * spectra, spectra)  # what a window shows does not move it
+    np.testing.assert_array_equal(reference_spectra(model, deeper), found)
+    np.testing.assert_allclose(found / found[:, :1], np.broadcast_to(found[0] / found[0, 0], found.shape))
+
+
+def test_filling_in_touches_the_windows_alone(study: Study, model: Forecaster) -> None:
+    patches = some(study.patches)
+    found, spectra = fill_in(model, patches), patches.mean_spectrum()
+    assert found.shape == (2, 6, 33)
+    np.testing.assert_array_equal(found[:, :, ~IN_WINDOW], np.stack([spectra[:, ~IN_WINDOW]] * 2))
+    hidden = np.where(IN_WINDOW[:, None, None], patches.Rrs * 3, patches.Rrs)
+    np.testing.assert_array_equal(
+        fill_in(model, replace(patches, Rrs=hidden))[:, :, IN_WINDOW], found[:, :, IN_WINDOW]
+    )
+
+
+@pytest.mark.parametrize("lead_days", [pytest.param(0.0, marks=pytest.mark.slow), 8.0])
+def test_parts_lead_from_the_calendar_to_the_answer(
+    study: Study, model: Forecaster, lead_days: float
+) -> None:
+    row = find_patch(study.patches, DAY, station="B")
+    found = explain(model, study.patches, row, lead_days=lead_days)
+    expected = model.outlook(study.patches, (lead_days,)).estimates[0]
+    assert found.start + sum(part.change for part in found.parts) == pytest.approx(
+        expected.mean[row], abs=1e-3
+    )
+    assert found.mean == pytest.approx(expected.mean[row])
+    assert found.estimate is not None
+    assert found.estimate.interval(0.9)[0] == pytest.approx(expected.interval(0.9)[0][row])
+    usual = usual_at(model.record.climatology, study.patches.time[[row]], np.array(["B"]))[0]
+    assert found.start + found.parts[0].change == pytest.approx(usual)
+    names = [part.name for part in found.parts]
+    assert names[:2] == ["the calendar", "an ordinary spectrum"]
+    assert names[2:6] == [*(one.name for one in found.windows), "bands outside the windows"]
+    assert names[-1] == ("seen before" if lead_days == 0 else "8 days ahead")
+    if lead_days == 0:
+        alone = explain(model, study.patches.select(np.array([row])), 0)
+        assert "seen before" not in [part.name for part in alone.parts]
+        assert alone.mean == pytest.approx(model.estimate(study.patches)[0][row])
+
+
+def test_windows_by_window_and_together(study: Study, model: Forecaster, found: Explanation) -> None:
+    row = find_patch(study.patches, DAY, station="B")
+    assert [one.name for one in found.occluded] == [*(one.name for one in found.windows), "all windows"]
+    overpass = found.start + sum(part.change for part in found.parts[: found.n_of_overpass])
+    assert found.filled_estimate[0] == pytest.approx(overpass - found.occluded[-1].filled, abs=1e-3)
+    # The same by hand: the patch itself with the windows of the reference.
+    patch = study.patches.select(np.array([row]))
+    moved = np.where(IN_WINDOW, found.attributions.reference[0] - found.attributions.spectra[0], 0.0)
+    other = replace(patch, Rrs=(patch.Rrs + moved[None, :, None, None]).astype(np.float32))
+    change = model.estimate(patch)[0][0] - model.estimate(other)[0][0]
+    assert found.occluded[-1].reference == pytest.approx(change, abs=1e-5)
+
+
+def test_a_whole_map_is_explained_in_parts(
+    study: Study, model: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No part is larger than asked for, and the sums are those of all at once."""
+    sizes = []
+    whole = attribute(model, study.patches)
+
+    def watched(model: Forecaster, patches: Patches) -> attributed.Attributions:
+        sizes.append(patches.n_samples)
+        return attribute(model, patches)
+
+    monkeypatch.setattr(attributed, "attribute", watched)
+    found = mean_attribution(model, study.patches, patches_at_once=10)
+    assert max(sizes) == 10
+    assert found.n_patches == study.patches.n_samples - 1  # one is empty
+    seen = np.isfinite(whole.bands).all(axis=1)
+    np.testing.assert_allclose(found.mean_size, np.abs(whole.bands[seen]).mean(axis=0), atol=1e-7)
+    np.testing.assert_allclose(found.signed, whole.bands[seen].mean(axis=0), atol=1e-7)
+    np.testing.assert_allclose(found.size[1], np.abs(whole.each[1][seen]).mean(axis=0), atol=1e-7)
+
+
+def test_labels_that_stay_give_the_model_itself(
+    study: Study, model: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A null of unshuffled labels is the observed value, and that is the attribution's."""
+    monkeypatch.setattr(agreement_module, "shuffled_dates", lambda dates, rng: np.arange(dates.size))
+    task = study.tasks["current"]
+    rng = np.random.default_rng(0)
+    found = window_test(model, study.patches, task.rows, task.y, rng=rng, shuffles=2, spectra=99)
+    np.testing.assert_allclose(found.null, found.observed, rtol=1e-5)  # encoders are in float32
+    patches = study.patches.select(np.unique(task.rows["patch"].to_numpy()))
+    expected = window_agreement(attribute(model, patches).bands, IN_WINDOW)
+    assert found.observed == pytest.approx(float(expected), abs=2e-3)
+    assert found.n_spectra == patches.n_samples
+
+
+@pytest.mark.slow
+def test_shuffled_labels_are_another_model(study: Study, model: Forecaster) -> None:
+    task = study.tasks["current"]
+    found = window_test(
+        model, study.patches, task.rows, task.y, rng=np.random.default_rng(0), shuffles=3, spectra=8
+    )
+    assert found.null.shape == (3,)
+    assert (np.abs(found.null - found.observed) > 1e-4).all()
+    assert found.effect > 0
+    assert (found.n_rows, found.n_dates) == (len(task.rows), 8)
+
+
+def test_other_rows_are_refused(study: Study, model: Forecaster) -> None:
+    task = study.tasks["current"]
+    with pytest.raises(LabelError, match="found 20 rows: 12 of those are missing and 0 are others"):
+        window_test(
+            model, study.patches, task.rows.iloc[:20], task.y[:20], rng=np.random.default_rng(0), shuffles=1
+        )
+
+
+def test_whole_dates_change_places() -> None:
+    dates = np.array(["a", "a", "a", "b", "b", "b", "c", "c", "c"])[[0, 3, 6, 1, 4, 7, 2, 5, 8]]
+    rng = np.random.default_rng(3)
+    orders = [shuffled_dates(dates, rng) for _ in range(20)]
+    for order in orders:
+        assert sorted(order) == list(range(9))
+        given = {(date, dates[source]) for date, source in zip(dates, order, strict=True)}
+        assert len(given) == 3  # each date gets the labels of one
+    assert len({tuple(order) for order in orders}) == 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"day": DAY, "station": "Z"},
+            "wanted a patch of station Z, found none .* there are A, B, C, D",
+        ),
+        (
+            {"day": "2024-07-10", "station": "A"},
+            "nearest days with one are 2024-07-07, 2024-07-08, 2024-07-14",
+        ),
+        ({"day": DAY, "place": (42.7, -83.3)}, r"nearest are D \(104.6 km\), C \(106.8 km\)"),
+        ({"day": "2024-05-26", "station": "B"}, "has no pixel with all bands"),
+        ({"day": DAY, "station": "A", "clock": "11:00"}, "on 2024-07-08 at 11:00 UTC, found none"),
+    ],
+)
+def test_a_patch_that_is_not_there_names_those_that_are(study: Study, asked, message) -> None:
+    patches = study.patches
+    if "no pixel" in message:
+        asked = asked | {"day": str(patches.time[5])[:10]}
+    with pytest.raises(PatchError, match=message):
+        find_patch(patches, **asked)
+
+
+def test_a_patch_by_place_and_by_clock(study: Study) -> None:
+    """A second overpass half an hour later: the clock tells them apart."""
+    patches = study.patches
+    row = find_patch(patches, DAY, station="B")
+    assert patches.station[row] == "B"
+    place = (patches.latitude[row] + 0.001, patches.longitude[row])
+    assert find_patch(patches, DAY, place=place) == row
+    time = patches.time.copy()
+    other = find_patch(patches, "2024-07-07", station="B")
+    time[other] = time[row] + np.timedelta64(30, "m")
+    twice = replace(patches, time=time)
+    with pytest.raises(PatchError, match=r"found 2 in .* at 18:\d\d, 18:\d\d UTC; choose"):
+        find_patch(twice, DAY, station="B")
+    assert find_patch(twice, DAY, station="B", clock="18:30") == other
+
+
+def test_a_page_holds_all_and_escapes_it(study: Study, model: Forecaster, found, tmp_path) -> None:
+    made_up = replace(study.patches, simulated=True)
+    path = tmp_path / "deep" / "page.html"
+    write_explanation(
+        replace(found, place="<b>B</b>"), model, made_up, path, name="<i>m</i>", file="<u>p.nc</u>"
+    )
+    page = path.read_text(encoding="utf-8")
+    assert "<b>B</b>" not in page
+    assert "<i>m</i>" not in page
+    assert "<u>" not in page
+    assert "&lt;b&gt;B&lt;/b&gt;, 2024-07-08" in page
+    assert "The patches are simulated" in page
+    assert page.count("<img ") == 4
+    assert page.count('alt="Simulated. ') == 4
+    assert page.count("<table>") == 4
+    assert "90 % interval" in page
+    assert "Season alone says" in page
+    for words in (CAVEAT, USED):
+        assert words.replace("ug/L", "µg/L") in page
+    assert "http" not in page.replace("http-equiv", "")  # nothing from elsewhere
+
+
+@pytest.mark.slow
+def test_a_page_says_what_is_missing(study: Study, model: Forecaster, tmp_path) -> None:
+    """No calibration, no in-filling, and an attribution that is not complete."""
+    bare = replace(model, calibration={})
+    alone = study.patches.select(np.array([find_patch(study.patches, DAY, station="B")]))
+    found = explain(bare, alone, 0)
+    assert found.estimate is None
+    one = found.attributions
+    short = replace(one, members=tuple(replace(each, bands=0.5 * each.bands) for each in one.members))
+    cut = replace(found, attributions=short, filled=found.filled[:0])
+    assert not short.complete()[0]
+    write_explanation(cut, bare, study.patches, tmp_path / "page.html", name="m", file="p.nc")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "not calibrated" in page
+    assert "90 % interval" not in page
+    assert 'class="origin"' not in page
+    assert "This attribution is incomplete" in page
+    assert "can&#39;t fill in its windows" in page
+
+
+@pytest.mark.slow
+def test_the_page_of_a_model(study: Study, model: Forecaster, tmp_path) -> None:
+    task = study.tasks["current"]
+    some_patches = some(study.patches)
+    mean = mean_attribution(model, some_patches)
+    tested = window_test(
+        model, study.patches, task.rows, task.y, rng=np.random.default_rng(0), shuffles=3, spectra=4
+    )
+    path = tmp_path / "page.html"
+    write_model_explanation(mean, tested, model, some_patches, path, name="m", file="p.nc")
+    page = path.read_text(encoding="utf-8")
+    assert "over 6 spectra" in page
+    assert f"Agreement with the windows: {tested.observed:.2f}" in page
+    assert page.count("<img ") == 2
+    write_model_explanation(mean, None, model, some_patches, path, name="m", file="p.nc")
+    assert "agreement with the windows was not tested" in path.read_text(encoding="utf-8")
+
+
+def test_other_bands_can_not_be_explained(study: Study, model: Forecaster) -> None:
+    with pytest.raises(ValueError, match="trained on other bands"):
+        attribute(model, replace(study.patches, wavelength=study.patches.wavelength + 2.0))
+    assert issubclass(AttributionError, ValueError)
+
+
+def waters(seed: int, n: int) -> dict[str, np.ndarray]:
+    """Waters whose parts know nothing of one another, with optical properties as they vary in a lake."""
+    rng = np.random.default_rng(seed)
+    usual = {
+        "phycocyanin": (0.6, 0.6),
+        "chlorophyll": (1.1, 0.25),
+        "cyano_chlorophyll": (0.6, 0.25),
+        "minerals": (0.9, 0.3),
+        "cdom_440": (-0.2, 0.2),
+    }
+    contents = {name: 10 ** rng.normal(middle, spread, n) for name, (middle, spread) in usual.items()}
+    return contents | {name: one.values(rng.normal(size=n)) for name, one in PROPERTIES.items()}
+
+
+def patches_of(contents: dict[str, np.ndarray], rng: np.random.Generator, *, noise: float = 1.0) -> Patches:
+    """Six stations every week, as OCI sees them with an error of brightness and of each band."""
+    Rrs = band_reflectance(Water(**contents), OCI)
+    Rrs = Rrs * rng.normal(1, 0.02 * noise, (len(Rrs), 1)) + rng.normal(0, 1e-4 * noise, Rrs.shape)
+    week, station = np.divmod(np.arange(len(Rrs)), 6)
+    return Patches(
+        Rrs=Rrs.astype(np.float32)[:, :, None, None],
+        wavelength=OCI.wavelength,
+        time=np.datetime64("2024-04-20T18:00", "ns") + week * np.timedelta64(7, "D"),
+        station=np.array(list("ABCDEF"))[station],
+        latitude=np.full(len(Rrs), 41.7),
+        longitude=np.full(len(Rrs), -83.0),
+        source="made for a test",
+        simulated=True,
+    )
+
+
+def learned(
+    patches: Patches, y: np.ndarray, seed: int, *, steps: int, calendar: Climatology | None = None
+) -> tuple[Forecaster, pd.DataFrame]:
+    """A small model, pretrained and fitted to these spectra; without a calendar all days are usual ones."""
+    time = pd.DatetimeIndex(patches.time, tz="UTC")
+    rows = pd.DataFrame({"patch": np.arange(y.size), "station": patches.station})
+    rows["date"] = time.tz_convert("America/New_York").strftime("%Y-%m-%d")
+    rows["sample_time"], rows["overpass_time"] = time, time
+    loop = LoopConfig(steps=steps, batch_size=64, validate_every=20, learning_rate=3e-3)
+    settings = Settings(
+        encoder=EncoderConfig(width=32, depth=1, heads=4), pretraining=PretrainConfig(loop=loop)
+    )
+    flat = Climatology(
+        day_of_year=np.array([180.0]), station=np.array(["A"]), log10_value=np.array([y.mean()])
+    )
+    record = Record(climatology=calendar or flat, memory=Memory(days=10.0, spread=0.4), last_year=2023)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    pretrained = pretrain(fabric, [patches], settings, seed=seed).model
+    return train_forecaster([pretrained], settings, patches, rows, y, record, {"simulated": True}), rows
+
+
+@pytest.mark.slow
+def test_what_raises_the_estimate_and_what_does_not() -> None:
+    """Labels follow phycocyanin: three times of it raise the estimate, twice the sediment does not."""
+    rng = np.random.default_rng(0)
+    contents = waters(0, 480)
+    patches = patches_of(contents, rng)
+    y = np.log10(contents["phycocyanin"]) - 0.9 + rng.normal(0, 0.1, 480)
+    model, _ = learned(patches, np.maximum(y, -1.0), seed=0, steps=60)
+
+    fresh = waters(1000, 120)
+    clear = patches_of(fresh, rng, noise=0.0)
+    before, _ = model.estimate(clear)
+
+    def change(**times: float) -> np.ndarray:
+        other = fresh | {name: fresh[name] * factor for name, factor in times.items()}
+        return model.estimate(patches_of(other, rng, noise=0.0))[0] - before
+
+    pigment = change(phycocyanin=3.0)
+    seen = fresh["phycocyanin"] > 2.0  # less of it hardly colours the water
+    assert (pigment[seen] > 0).mean() > 0.95
+    assert np.median(pigment[seen]) == pytest.approx(np.log10(3.0), abs=0.12)
+    sediment = change(minerals=2.0)
+    assert abs(np.median(sediment)) < 0.05
+    assert np.quantile(sediment, 0.9) < np.log10(3.0) / 2
+    brighter = model.estimate(replace(clear, Rrs=clear.Rrs * np.float32(1.02)))[0] - before
+    assert np.abs(brighter).max() < 0.05
+
+
+def survey(seed: int) -> pd.DataFrame:
+    """A year of a simulated lake's laboratory, and what its waters held."""
+    table = sample_lake(SimulatedLake(seed, (2024,)))
+    table["moment"] = pd.DatetimeIndex([pd.Timestamp(one).tz_convert("UTC") for one in table["moment"]])
+    table["date"] = table["moment"].dt.tz_convert("America/New_York").dt.strftime("%Y-%m-%d")
+    return table.rename(columns={"particulate_microcystin": "toxin"})
+
+
+def lake_studies(n: int) -> Iterator[tuple[Patches, np.ndarray, Climatology]]:
+    """Years of lakes as OCI sees their waters; what is usual is what one more of them had."""
+    calendar = Climatology.fit(survey(n), last_year=2024, quantity="toxin")
+    for seed in range(n):
+        table, rng = survey(seed), np.random.default_rng(seed)
+        names = ("chlorophyll", "cyano_chlorophyll", "phycocyanin", "cdom_440", "minerals", "scum_fraction")
+        contents = {name: table[name].to_numpy() for name in names}
+        contents |= {name: one.values(rng.normal(size=len(table))) for name, one in PROPERTIES.items()}
+        patches = replace(
+            patches_of(contents, rng),
+            time=table["moment"].dt.tz_localize(None).to_numpy(dtype="datetime64[ns]"),
+            station=table["station"].to_numpy(dtype=np.str_),
+        )
+        yield patches, np.log10(np.maximum(table["toxin"].to_numpy(), 0.1)), calendar
+
+
+def agreements(studies: Iterable[tuple[Patches, np.ndarray, Climatology | None]]) -> list[Agreement]:
+    """Of one small model for each study."""
+    found = []
+    for seed, (patches, y, calendar) in enumerate(studies):
+        model, rows = learned(patches, y, seed, steps=40, calendar=calendar)
+        rng = np.random.default_rng(seed)
+        found.append(window_test(model, patches, rows, y, rng=rng, shuffles=19, spectra=24))
+    return found
+
+
+def pigment_study(seed: int) -> tuple[Patches, np.ndarray, None]:
+    """Waters whose phycocyanin goes with nothing else, and labels that follow it."""
+    rng = np.random.default_rng(seed)
+    contents = waters(seed, 120)
+    y = np.log10(contents["phycocyanin"]) - 0.9 + rng.normal(0, 0.1, 120)
+    return patches_of(contents, rng), np.maximum(y, -1.0), None
+
+
+@pytest.mark.slow
+def test_where_phycocyanin_alone_tells_the_windows_have_more_than_their_share() -> None:
+    """Over ten models; the p of a single one can't be small, as the null of a share is wide."""
+    found = agreements(map(pigment_study, range(10)))
+    share = [one.observed for one in found]
+    assert pooled_p_value(share, [one.null for one in found], np.random.default_rng(0)) < 0.05
+    assert np.mean(share) > 0.6  # of a quarter of the bands
+
+
+@pytest.mark.slow
+def test_on_simulated_lakes_the_windows_move_estimates_beyond_chance() -> None:
+    """Over ten lakes. Their share is another matter: all of a bloom's colour goes with its phycocyanin."""
+    found = agreements(lake_studies(10))
+    effect = [one.effect for one in found]
+    assert pooled_p_value(effect, [one.effect_null for one in found], np.random.default_rng(0)) < 0.01
+    assert np.mean(effect) > 0.2  # a factor of 1.6
