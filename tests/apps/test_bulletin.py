@@ -314,6 +314,7 @@ def test_below_detection_is_covered_where_the_interval_reaches_down(seen_week: S
         assert back.so_far.rows[1][3].startswith(f"{inside} ")
 
 
+@pytest.mark.slow
 def test_it_says_plainly_where_nothing_can_be_told(seen_week: Store) -> None:
     assert looked_back(seen_week, None).sentences == [
         "No laboratory values were given, so nothing is known here of how well estimates did."
@@ -337,6 +338,7 @@ def with_nothing_seen(folder: Path, positions: Sequence[int]) -> Store:
     return open_store(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_a_week_of_cloud_is_told_and_skipped(tmp_path: Path) -> None:
     store = with_nothing_seen(make_store(tmp_path / "week", n_periods=4), [2])
@@ -352,6 +354,7 @@ def test_a_week_of_cloud_is_told_and_skipped(tmp_path: Path) -> None:
     assert "No station was seen, so there is no probability to give" in text
 
 
+@pytest.mark.slow
 def test_too_old_a_week_is_not_compared_with(tmp_path: Path) -> None:
     store = with_nothing_seen(make_store(tmp_path / "week", n_periods=6), [1, 2, 3, 4])
     assert week_of(store).before is None
@@ -363,6 +366,7 @@ def test_stations_that_are_all_elsewhere_are_refused(seen_week: Store, tmp_path:
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_command(seen_week: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stations, out = tmp_path / "stations.csv", tmp_path / "page.html"

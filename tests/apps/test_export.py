@@ -35,6 +35,7 @@ def fails(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_netcdf_holds_all_of_the_store(store: Store, tmp_path: Path) -> None:
     write_netcdf(store, tmp_path / "week.nc")
     with xr.open_dataset(tmp_path / "week.nc", decode_timedelta=False) as found:
@@ -164,6 +165,7 @@ def test_names_from_files_do_not_run_in_a_spreadsheet(tmp_path: Path) -> None:
     assert set(pd.read_csv(tmp_path / "cells.csv")["model"]) == {'\'=HYPERLINK("http://evil.example")'}
 
 
+@pytest.mark.slow
 def test_command_writes_each_format(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("rasterio")
     for name, words in (
@@ -190,6 +192,7 @@ def test_points_are_exported_with_their_origin(tmp_path: Path) -> None:
     assert found["model"].tolist() == ["made-up-2024"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -212,6 +215,7 @@ def test_what_can_not_be_exported_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["export", "map", "bulletin"])
 def test_a_store_that_is_none_or_half_is_refused(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -226,6 +230,7 @@ def test_a_store_that_is_none_or_half_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_period_that_was_not_finished_is_not_exported(tmp_path: Path) -> None:
     store = open_store(make_store(tmp_path / "week", unfinished=(2,)))
     write_netcdf(store, tmp_path / "week.nc")

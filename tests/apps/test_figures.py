@@ -96,6 +96,7 @@ def test_a_map_shows_the_store_and_hatches_what_is_flagged(store: Store) -> None
     assert axes.get_title(loc="left") == "Estimated microcystin\n12 to 19 August 2024"
 
 
+@pytest.mark.slow
 def test_the_three_maps_show_what_they_say(store: Store) -> None:
     moment = moment_at(store)
     low, high = (
@@ -151,6 +152,7 @@ def test_laboratory_values_have_the_colours_of_the_map(store: Store) -> None:
     assert "laboratory: below detection" in found
 
 
+@pytest.mark.slow
 def test_names_do_not_cover_each_other(store: Store) -> None:
     stations = [
         Station(name=f"Station {i}", latitude=41.96 + 0.004 * (i // 3), longitude=-83.46 + 0.004 * (i % 3))
@@ -261,6 +263,7 @@ def test_a_spectrum_and_what_the_model_infers(model_folder: Path, cube: Path, tm
         spectrum_at(moment, place, str(model_folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_pictures_say_inside_what_they_are(store: Store, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"map.{suffix}"
@@ -279,6 +282,7 @@ def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
         save_figure(Figure(), tmp_path / "map.jpg", about="x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -59,6 +59,7 @@ def cell(row: int, column: int) -> tuple[float, float]:
     return 42.0 - 0.0125 * (row + 0.5), -83.5 + 0.0125 * (column + 0.5)
 
 
+@pytest.mark.slow
 def test_a_point_says_what_its_cell_says(points, out: Path, seen: np.ndarray) -> None:
     """Every cell that is seen, in every period: the numbers of the map, to the last of six digits."""
     rows, columns = np.nonzero(seen.any(axis=0))
@@ -169,6 +170,7 @@ def test_a_period_that_is_not_whole(points, model_folder: Path, tmp_path: Path) 
     assert report.without == {"no complete period": 1}
 
 
+@pytest.mark.slow
 def test_points_alone(model_folder: Path, cube: Path, tmp_path: Path, seen: np.ndarray) -> None:
     north, east = cell(*np.argwhere(seen[0])[0])
     job: Job = plan(model_folder, cube, tmp_path / "out", PROFILES, maps=False)

@@ -125,6 +125,7 @@ def test_the_period_before_counts(store: Store, model_folder: Path, cube: Path) 
     assert np.abs(mean[~only_now] - alone[~only_now]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_tiles_leave_no_seams(store: Store, model_folder: Path, cube: Path, tmp_path: Path) -> None:
     """Tiles of six cells, whose windows reach into their neighbours', against one big pass: every bit."""
     run(model_folder, cube, tmp_path / "tiles", side=6)
@@ -197,6 +198,7 @@ def same(one: Path, two: Path) -> None:
     xr.testing.assert_identical(open_store(one).dataset.load(), open_store(two).dataset.load())
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(
     store: Store, model_folder: Path, cube: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +234,7 @@ def own_cube(cube: Path, tmp_path: Path) -> Path:
     return tmp_path / "own.zarr"
 
 
+@pytest.mark.slow
 def test_what_was_composed_anew_is_predicted_anew(model_folder: Path, own_cube: Path, tmp_path: Path) -> None:
     """A late granule changes its period, and by memory the next one, and no other."""
     out = tmp_path / "out"
@@ -270,6 +273,7 @@ def test_a_cube_grows_and_so_does_the_store(model_folder: Path, tmp_path: Path) 
     same(tmp_path / "out", tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_a_gap_in_the_cube_is_a_gap_in_the_store(model_folder: Path, tmp_path: Path) -> None:
     make_cube(tmp_path / "c.zarr", lake(3, (4, 5)), first=FIRST, wavelength=BANDS_NM, unfinished=(1,))
     report = run(model_folder, tmp_path / "c.zarr", tmp_path / "out")
@@ -278,6 +282,7 @@ def test_a_gap_in_the_cube_is_a_gap_in_the_store(model_folder: Path, tmp_path: P
         plan(model_folder, tmp_path / "c.zarr", tmp_path / "out", PROFILES, periods=("2024-07-12",))
 
 
+@pytest.mark.slow
 def test_a_period_without_a_pixel(model_folder: Path, tmp_path: Path) -> None:
     Rrs = lake(2, (4, 5))
     Rrs[1] = np.nan
@@ -465,6 +470,7 @@ def test_a_damaged_cube(model_folder: Path, own_cube: Path, tmp_path: Path) -> N
     assert list(open_store(tmp_path / "out").record["periods"]) == ["2024-07-03"]
 
 
+@pytest.mark.slow
 def test_progress_counts_every_tile(model_folder: Path, cube: Path, tmp_path: Path) -> None:
     said = []
     job = plan(model_folder, cube, tmp_path / "out", PROFILES, periods=("latest",))
@@ -472,6 +478,7 @@ def test_progress_counts_every_tile(model_folder: Path, cube: Path, tmp_path: Pa
     assert said == [(0, 1, ""), (1, 1, "2024-07-19 to 2024-07-26")]
 
 
+@pytest.mark.slow
 def test_tensors_have_their_threads_back(model_folder: Path, cube: Path, tmp_path: Path) -> None:
     tiles.torch.set_num_threads(2)
     run(model_folder, cube, tmp_path / "out", periods=("latest",))

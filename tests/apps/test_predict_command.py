@@ -40,6 +40,7 @@ def places(cube: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_maps_and_points(call, places: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("--out", out, "--period", "latest", "--points", places, "--workers", "1")
@@ -69,12 +70,14 @@ def test_only_points(call, places: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "predictions.zarr").exists()
 
 
+@pytest.mark.slow
 def test_simulated_is_said(call, tmp_path: Path) -> None:
     cube = make_cube(tmp_path / "c.zarr", lake(1, (3, 4)), first=FIRST, wavelength=BANDS_NM, simulated=True)
     code, _, errors = call("--out", tmp_path / "out", cube=cube)
     assert (code, errors) == (0, "note: simulated cube\n")
 
 
+@pytest.mark.slow
 def test_resampling_is_said(call, tmp_path: Path) -> None:
     shifted = BANDS_NM + 1.0
     cube = make_cube(tmp_path / "c.zarr", lake(1, (3, 4)), first=FIRST, wavelength=shifted)
@@ -85,6 +88,7 @@ def test_resampling_is_said(call, tmp_path: Path) -> None:
     assert (code, errors) == (0, "note: the cube is resampled to the model's bands\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_that_it_goes_on(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done, working = [], predict.predict_tile
 

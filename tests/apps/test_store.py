@@ -103,6 +103,7 @@ def test_reasons_by_the_files_own_table(store: Store) -> None:
     assert attrs["flag_masks"] == [2**i for i in range(len(REASONS))]
 
 
+@pytest.mark.slow
 def test_what_is_not_whole_is_not_there(tmp_path: Path) -> None:
     one = open_store(make_store(tmp_path / "one", unfinished=(1,)))
     assert one.dataset.sizes["time"] == 2

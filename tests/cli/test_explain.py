@@ -35,6 +35,7 @@ def words(study: Study, folder: Path, out: Path, *more: str) -> list[str]:
     return ["explain", *files, *more]
 
 
+@pytest.mark.slow
 def test_a_page_of_one_place_and_day(study: Study, folder: Path, tmp_path, capsys) -> None:
     out = tmp_path / "page.html"
     assert main(words(study, folder, out, "--station", "B", "--date", "2024-07-08", "--horizon", "8")) == 0

@@ -123,6 +123,7 @@ def test_a_question_on_a_terminal(
     assert archive.downloads() == [L2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [("n",), ("",), ()], ids=["no", "enter", "end"])
 def test_no_is_an_answer(
     archive: Archive, fetch: Command, terminal: Callable[..., list[str]], answers: tuple[str, ...]

@@ -324,6 +324,7 @@ def test_across_the_date_line(make_granule) -> None:
         assert granule.sizes["pixel"] == 2
 
 
+@pytest.mark.slow
 def test_missing_places_lie_nowhere(make_granule) -> None:
     latitude, longitude = swath_grid(tilt=0.0)
     latitude[2], longitude[2] = np.nan, np.nan

@@ -73,6 +73,7 @@ def test_a_departure_that_swings_back_is_soon_forgotten() -> None:
     assert memory.left(8.0) < 0.01
 
 
+@pytest.mark.slow
 def test_real_record(lake_erie: Path) -> None:
     """The protocol carries 0.485 of a departure eight days on, learned from the same years."""
     memory = Memory.fit(surface_samples(read_labels(lake_erie / "glerl")), last_year=2022)

@@ -104,6 +104,7 @@ def test_a_band_that_is_not_there_is_not_made_up() -> None:
     assert breakdown._at(WAVELENGTH[:5], WAVELENGTH[:5], 681.0) == "n/a"
 
 
+@pytest.mark.slow
 def test_a_run_without_the_default_model(make_run_folder) -> None:
     run = read_run_folder(make_run_folder())
     assert breakdown.group_table(run, "current", "station") is None

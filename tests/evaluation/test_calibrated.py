@@ -57,6 +57,7 @@ def test_residuals_below_detection_count_on_one_side(study: Study) -> None:
     assert (found.n_dates, found.n_below_detection) == (np.unique(task.dates).size, int(task.below.sum()))
 
 
+@pytest.mark.slow
 def test_a_calibrated_forecaster_covers_what_it_was_calibrated_on(study: Study) -> None:
     record = Record.fit(surface_samples(study.labels), last_year=2023)
     record = Record(climatology=record.climatology, memory=Memory(days=10.0, spread=0.4), last_year=2023)

@@ -85,6 +85,7 @@ def test_calendar_and_spectrum_make_the_estimate(study: Study, model: Forecaster
     assert calendar_share(model.blends[0]) == 0.5
 
 
+@pytest.mark.slow
 def test_bands_sum_to_what_they_explain_whatever_the_day(study: Study, model: Forecaster) -> None:
     patches = some(study.patches)
     found = attribute(model, patches)
@@ -156,6 +157,7 @@ def test_windows_by_window_and_together(study: Study, model: Forecaster, found: 
     assert found.occluded[-1].reference == pytest.approx(change, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_whole_map_is_explained_in_parts(
     study: Study, model: Forecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_whole_map_is_explained_in_parts(
     np.testing.assert_allclose(found.size[1], np.abs(whole.each[1][seen]).mean(axis=0), atol=1e-7)
 
 
+@pytest.mark.slow
 def test_labels_that_stay_give_the_model_itself(
     study: Study, model: Forecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +266,7 @@ def test_a_patch_by_place_and_by_clock(study: Study) -> None:
     assert find_patch(twice, DAY, station="B", clock="18:30") == other
 
 
+@pytest.mark.slow
 def test_a_page_holds_all_and_escapes_it(study: Study, model: Forecaster, found, tmp_path) -> None:
     made_up = replace(study.patches, simulated=True)
     path = tmp_path / "deep" / "page.html"

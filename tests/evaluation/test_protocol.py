@@ -265,6 +265,7 @@ def assert_each_row_predicted_once(tasks, predictions: pd.DataFrame) -> None:
     assert (predictions["spread"] > 0).all()
 
 
+@pytest.mark.slow
 def test_a_small_run(study: Study, tiny_settings: EvaluationSettings) -> None:
     tasks, predictions, curves = run(
         study,
@@ -463,6 +464,7 @@ def test_a_whole_run(study: Study, tiny_settings: EvaluationSettings) -> None:
     assert len(found) == 2 * (5 * (2 + 2) + 4 * 4 + 2 + 1)
 
 
+@pytest.mark.slow
 def test_equal_folds_are_learned_once(study: Study, tiny_settings, monkeypatch) -> None:
     """Each sample of the miniature is a week from the next, so that both splits leave out the same rows."""
     fitted = []

@@ -72,6 +72,7 @@ def test_median_of_an_even_count_lies_between_the_two_in_the_middle():
     assert sspb(np.zeros(4), errors, plain(4)) == pytest.approx(100 * (10**0.3 - 1))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(-2, 2), st.integers(0, 4)), min_size=1, max_size=12))
 def test_weighted_median_is_the_median_of_the_rows_written_out(rows):
     errors, counts = np.array([e for e, _ in rows]), np.array([c for _, c in rows])
@@ -83,6 +84,7 @@ def test_weighted_median_is_the_median_of_the_rows_written_out(rows):
         assert value == pytest.approx(100 * (10**middle - 1), abs=1e-9)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=12))
 def test_areas_agree_with_sklearn_also_where_probabilities_are_equal(pairs):
     event, probability = (np.array(values) for values in zip(*pairs, strict=True))

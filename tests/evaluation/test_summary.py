@@ -113,6 +113,7 @@ def test_ten_seeds_carry_a_claim(make_run_folder):
     assert "Written at some time" in page
 
 
+@pytest.mark.slow
 def test_text_from_files_cannot_break_a_table(make_run_folder):
     models = [("a|b<i>", "none", (0.31, 0.12, 0.45), (-0.42, -0.7, -0.1))]
     page = results_page(make_run_folder(models=models, optional=False))

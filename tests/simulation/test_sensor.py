@@ -728,6 +728,7 @@ def test_noise_that_neighbours_share() -> None:
         assert found == pytest.approx(np.exp(-(apart**2) / 49), abs=0.12)
 
 
+@pytest.mark.slow
 def test_water_vapour_takes_a_share_of_the_red_end() -> None:
     """Twice the light, twice the loss; nothing at 700 nm; scenes differ."""
     still = NoiseConfig(**(QUIET | {"line_mean": 1.0}), band=0.0, floor=0.0, shared=0.0, shared_floor=0.0)
