@@ -191,6 +191,7 @@ def test_it_says_what_it_is_and_is_not(read: Page) -> None:
     assert "Beyond the maps, and left out: Far <b>away</b>" in read.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_a_real_store_has_no_banner(tmp_path: Path) -> None:
     folder = make_store(tmp_path / "real", simulated=False, n_periods=1)
@@ -250,6 +251,7 @@ def test_areas_add_up_to_the_water(seen_week: Store) -> None:
         assert total == pytest.approx(whole, rel=0.05)  # of two digits each
 
 
+@pytest.mark.slow
 def test_stations_have_estimate_trend_and_forecast(seen_week: Store) -> None:
     week = week_of(seen_week)
     table = station_table(week, weeks_at(week, [PIER, LAND]))
@@ -307,6 +309,7 @@ def test_last_weeks_forecast_is_held_against_the_laboratory(seen_week: Store) ->
     assert back.so_far.rows[0][1] == "2"  # estimates of the same week
 
 
+@pytest.mark.slow
 def test_below_detection_is_covered_where_the_interval_reaches_down(seen_week: Store) -> None:
     low = cell(seen_week, BUOY, 0, 8.0, "interval_low", level=0.9)
     for limit, inside in ((low * 1.01, 1), (low * 0.5, 0)):

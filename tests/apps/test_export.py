@@ -60,6 +60,7 @@ def test_netcdf_holds_all_of_the_store(store: Store, tmp_path: Path) -> None:
         assert attrs["time_coverage_end"] == "2024-08-28T00:00:00Z"
 
 
+@pytest.mark.slow
 def test_netcdf_of_one_period(store: Store, tmp_path: Path) -> None:
     write_netcdf(store, tmp_path / "one.nc", position=1)
     with xr.open_dataset(tmp_path / "one.nc", decode_timedelta=False) as found:
@@ -156,6 +157,7 @@ def test_cells_as_csv(store: Store, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_names_from_files_do_not_run_in_a_spreadsheet(tmp_path: Path) -> None:
     folder = make_store(tmp_path / "week", n_periods=1)
     record = json.loads((folder / "run.json").read_text())

@@ -338,6 +338,7 @@ def test_surface_reflectance(model_folder: Path, tmp_path: Path) -> None:
         plan(model_folder, tmp_path / "c.zarr", tmp_path / "out", PROFILES)
 
 
+@pytest.mark.slow
 def test_a_simulated_cube_says_so(model_folder: Path, tmp_path: Path) -> None:
     make_cube(tmp_path / "c.zarr", lake(1, (3, 4)), first=FIRST, wavelength=BANDS_NM, simulated=True)
     run(model_folder, tmp_path / "c.zarr", tmp_path / "out")
@@ -357,6 +358,7 @@ def changed(model_folder: Path, out: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -461,6 +463,7 @@ def test_a_window_needs_a_centre(model_folder: Path, cube: Path, tmp_path: Path)
         plan(model_folder, cube, tmp_path / "out", PROFILES, size=4)
 
 
+@pytest.mark.slow
 def test_a_damaged_cube(model_folder: Path, own_cube: Path, tmp_path: Path) -> None:
     for chunk in (own_cube / "Rrs" / "c" / "1").rglob("*"):
         if chunk.is_file():

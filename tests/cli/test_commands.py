@@ -440,6 +440,7 @@ def test_from_files_to_report(study: Study, tiny: Path, regressor: Path, tmp_pat
     }
 
 
+@pytest.mark.slow
 def test_a_machine_without_bfloat16_or_compiler_says_so_and_trains(
     study: Study, tiny: Path, tmp_path: Path, monkeypatch, capfd
 ) -> None:

@@ -141,6 +141,7 @@ def test_no_worker_is_refused_before_anything_is_asked(archive: Archive, fetch: 
     assert archive.requests == []
 
 
+@pytest.mark.slow
 def test_yes_asks_nothing(archive: Archive, fetch: Command, terminal: Callable[..., list[str]]) -> None:
     archive.add(L2)
     asked = terminal()

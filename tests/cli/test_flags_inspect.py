@@ -127,6 +127,7 @@ def test_inspecting_a_swath(swath: Path, tmp_path: Path, capsys) -> None:
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_inspecting_a_part(swath: Path, capsys) -> None:
     lines = lines_of(capsys, "inspect", swath, "--region=-83.465,41.435,-83.425,41.475")
     assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("size")] == ["4 lines x 4 pixels"]

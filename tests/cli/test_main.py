@@ -76,6 +76,7 @@ def test_the_module_can_be_run() -> None:
     assert (found.returncode, found.stdout) == (0, f"spectm {spectm.__version__}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_each_command_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -146,6 +147,7 @@ def test_other_errors_are_not_hidden(command) -> None:
         main(["windows"])
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough() -> None:
     script = f"{sys.executable} -m spectm.cli.main indices --csv | head -n 1; echo ${{PIPESTATUS[0]}}"
     found = processes.run(["bash", "-c", script])

@@ -74,6 +74,7 @@ def test_other_scenes(other: str) -> None:
 # Searching
 
 
+@pytest.mark.slow
 def test_a_file_as_the_catalogue_describes_it(archive: Archive) -> None:
     archive.add(L2, cloud_percent=12.5, body=b"12345")
     (found,) = search("l2-aop", ERIE, *AUGUST)
@@ -158,6 +159,7 @@ def test_granules_listed_twice_are_found_once(archive: Archive) -> None:
     assert names(search("l2-aop", ERIE, *AUGUST)) == [L2]
 
 
+@pytest.mark.slow
 def test_every_page_of_a_long_answer(archive: Archive) -> None:
     """The client asks for 2,000 at a time."""
     for number in range(2001):

@@ -179,6 +179,7 @@ def test_a_granule_damaged_in_its_middle_leaves_nothing_behind(tmp_path: Path) -
     assert both.losses == alone.losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [1, -1])
 def test_a_map_falls_on_its_own_cells_in_either_order_of_latitudes(tmp_path: Path, flip: int) -> None:
     lat, lon = GRID.latitude[::flip], GRID.longitude

@@ -245,6 +245,7 @@ def test_seconds_of_the_day_run_over_midnight(make_granule) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_year_day_and_milliseconds(make_granule) -> None:
     """As version 2 has them; 2024-08-04 is day 217."""
     path = make_granule(2, leave_out=["scan_line_attributes/time"])
@@ -260,6 +261,7 @@ def test_year_day_and_milliseconds(make_granule) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_without_line_times_the_coverage_is_spread(make_granule) -> None:
     coverage = {"time_coverage_start": "2024-08-04T17:53:00Z", "time_coverage_end": "2024-08-04T17:53:14Z"}
     path = make_granule(8, leave_out=["scan_line_attributes"], attrs=coverage)
@@ -270,6 +272,7 @@ def test_without_line_times_the_coverage_is_spread(make_granule) -> None:
         np.testing.assert_array_equal(granule["time"].values.astype("datetime64[s]"), expected[2:4])
 
 
+@pytest.mark.slow
 def test_a_missing_line_time_comes_from_the_coverage(make_granule) -> None:
     path = make_granule(3, time=np.datetime64("2024-08-04T17:53:00") + np.array([0, 2, 4]))
     with h5py.File(path, "r+") as file:
@@ -314,6 +317,7 @@ def test_a_region_that_the_swath_meets_in_two_pieces(make_granule) -> None:
         np.testing.assert_array_equal(inside.all(axis=1), [True, False, False, True])
 
 
+@pytest.mark.slow
 def test_across_the_date_line(make_granule) -> None:
     latitude, longitude = swath_grid(8, 6, west=179.97, tilt=0.0)
     assert longitude[0, -1] < 0 < longitude[0, 0]

@@ -63,6 +63,7 @@ def test_what_is_written_in_parts_is_read_back_in_full(tmp_path: Path, Rrs: np.n
     assert [file.name for file in tmp_path.iterdir()] == ["p.nc"]
 
 
+@pytest.mark.slow
 def test_reflectance_is_mapped_and_equals_a_plain_read(tmp_path: Path, Rrs: np.ndarray) -> None:
     path = make_file(tmp_path / "p.nc", Rrs)
     patches = read_patches(path)
@@ -146,6 +147,7 @@ def test_a_file_that_was_changed_since_is_read_as_any_other(
     np.testing.assert_array_equal(patches.Rrs, Rrs)
 
 
+@pytest.mark.slow
 def test_turned_dimensions_are_turned_back(tmp_path: Path, Rrs: np.ndarray) -> None:
     path = make_file(tmp_path / "p.nc", Rrs)
     turn(path)

@@ -89,6 +89,7 @@ def test_pixels_become_patches_of_one_pixel_without_a_place(tmp_path):
     assert patches.source == "made.nc"
 
 
+@pytest.mark.slow
 def test_dimensions_are_found_by_name(tmp_path):
     turned = station_dataset().transpose("y", "wavelength", "x", "sample")
     patches = read_patches(saved(turned, tmp_path))

@@ -118,6 +118,7 @@ def test_a_match_in_numbers(make_granule: MakeGranule, make_labels: Callable[...
     assert not match(path, labels).looks[0].Rrs  # not asked for
 
 
+@pytest.mark.slow
 def test_a_row_for_every_surface_sample(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -461,6 +462,7 @@ def test_nothing_to_match_is_said(make_granule: MakeGranule, make_labels: Callab
 # The files
 
 
+@pytest.mark.slow
 def test_the_table_is_written_as_the_formats_say(
     tmp_path: Path, make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -588,6 +590,7 @@ def test_from_a_cube_the_time_is_that_of_what_is_in_the_window(
     assert patches.source == "a.zarr: composites of NASA PACE OCI L2_AOP over 8 days"
 
 
+@pytest.mark.slow
 def test_a_sample_without_a_window_of_the_cube_has_a_reason(
     tmp_path: Path, make_labels: Callable[..., Labels]
 ) -> None:

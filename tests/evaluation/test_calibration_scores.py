@@ -87,6 +87,7 @@ def test_the_true_quantiles_have_the_best_interval_score():
         assert mean(right[0] + shift[0], right[1] + shift[1]) > best
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.floats(-0.4, 1.5), st.floats(0.05, 0.2), st.floats(-0.4, 1.5))
 def test_crps_of_a_normal(mean, spread, truth):

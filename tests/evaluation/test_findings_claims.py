@@ -67,6 +67,7 @@ def test_nothing_is_said_without_the_climatology(make_run_folder) -> None:
     assert findings.gains_over_calendar(run, "current") == {}
 
 
+@pytest.mark.slow
 def test_pairs_say_what_could_be_seen(folder) -> None:
     path = folder / "pairs.csv"
     pairs = pd.read_csv(path)

@@ -87,6 +87,7 @@ def test_fit_and_predict(study: Study, make, fresh: SpecTM, name: str, context: 
         assert torch.equal(value, weights[key])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spectm", "spectm-probe"])
 @pytest.mark.parametrize("context", ["none", "season+lab"])
 def test_nothing_but_the_training_rows_is_learned_from(study: Study, make, name: str, context: str) -> None:

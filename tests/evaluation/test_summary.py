@@ -103,6 +103,7 @@ def test_the_calendar_and_the_limits(make_run_folder):
     assert "2 seeds: a claim about masking or pretraining tasks wants 10 or more" in page
 
 
+@pytest.mark.slow
 def test_ten_seeds_carry_a_claim(make_run_folder):
     folder = make_run_folder(tasks=("current",), splits=("leave-date-out",), seeds=10, optional=False)
     page = results_page(folder)

@@ -103,6 +103,7 @@ def test_blends_learn_from_the_current_week(study: Study) -> None:
         assert (apart > np.timedelta64(60, "h")).all()
 
 
+@pytest.mark.slow
 def test_one_fit_serves_both_orders(study: Study) -> None:
     """Leaving out a and then b is b and then a: 8 dates make 8 + 28 fits, not 8 + 56."""
     task, seen, fitted = study.tasks["current"], [], {}

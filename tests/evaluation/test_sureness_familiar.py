@@ -189,6 +189,7 @@ def test_a_table_is_read(tmp_path):
     assert found.places.tolist() == [[29.5, -90.0]] * 4
 
 
+@pytest.mark.slow
 def test_an_excel_sheet_is_read(tmp_path):
     pytest.importorskip("openpyxl", reason="Excel files want openpyxl")
     path = tmp_path / "gulf.xlsx"

@@ -718,6 +718,7 @@ def test_noise_of_single_bands() -> None:
     assert 0.4 < np.corrcoef(noise[:, 10], noise[:, 11])[0, 1] < 0.7
 
 
+@pytest.mark.slow
 def test_noise_that_neighbours_share() -> None:
     """Two bands see the same nodes by weights 3.5 nm wide: d nm apart they go together by exp(-d^2 / 49)."""
     noise = _errors(30, NoiseConfig(**QUIET, band=0.0, floor=0.0)).reshape(-1, OCI.n_bands)

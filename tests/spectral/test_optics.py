@@ -292,6 +292,7 @@ def test_indices_rise_with_what_they_stand_for() -> None:
     assert index("flh", blooms)[-1] < 0
 
 
+@pytest.mark.slow
 def test_a_typical_lake_erie_lies_among_real_spectra(lake_erie: Path) -> None:
     samples = surface_samples(read_labels(lake_erie / "glerl"))
     middle = samples[["chlorophyll", "phycocyanin", "suspended_solids", "cdom"]].median()
@@ -444,6 +445,7 @@ few = settings(max_examples=40)
 EVERYWHERE = np.arange(340.0, 906.0, 15.0)
 
 
+@pytest.mark.slow
 @few
 @given(amounts, slopes)
 def test_rrs_is_finite_and_positive(held: dict[str, float], shapes: dict[str, float]) -> None:
@@ -451,6 +453,7 @@ def test_rrs_is_finite_and_positive(held: dict[str, float], shapes: dict[str, fl
     assert np.all((Rrs > 0) & (Rrs < 0.2))
 
 
+@pytest.mark.slow
 @few
 @given(amounts, st.sampled_from(["mineral", "algal", "cyano"]))
 def test_more_backscattering_is_brighter(held: dict[str, float], of: str) -> None:
@@ -461,6 +464,7 @@ def test_more_backscattering_is_brighter(held: dict[str, float], of: str) -> Non
     assert np.all(np.diff(Rrs, axis=0) >= 0)
 
 
+@pytest.mark.slow
 @few
 @given(amounts, st.sampled_from(["cdom_440", "phycocyanin"]))
 def test_more_absorption_is_darker(held: dict[str, float], part: str) -> None:
