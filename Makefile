@@ -55,17 +55,17 @@ demo-real: data-present setup
 	@echo "runs/demo-real/estimates.csv (an estimate for every patch; those of labelled dates were learned from)."
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: setup
-	$(BIN)/python -m pytest -n 2 -m "not network and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not network and not gpu"
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: setup
 	$(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY))

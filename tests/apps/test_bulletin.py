@@ -271,6 +271,7 @@ def test_stations_have_estimate_trend_and_forecast(seen_week: Store) -> None:
     assert re.fullmatch(r"50 %, then \d+ %", likely.rows[0][1])
 
 
+@pytest.mark.slow
 def test_the_table_of_weeks_has_the_laboratory_beside_the_estimates(seen_week: Store) -> None:
     week = week_of(seen_week, "2024-08-12")
     found = samples(("Pier", "2024-08-13", 2.5, False), ("Pier", "2024-08-05", 0.1, True))
@@ -286,6 +287,7 @@ def looked_back(store: Store, found: pd.DataFrame | None) -> Any:
     return look_back(week, weeks_at(week, [PIER, BUOY]), found)
 
 
+@pytest.mark.slow
 def test_last_weeks_forecast_is_held_against_the_laboratory(seen_week: Store) -> None:
     median = cell(seen_week, PIER, 1, 8.0, "microcystin")
     high = cell(seen_week, BUOY, 1, 8.0, "interval_high", level=0.9)

@@ -80,6 +80,7 @@ def test_netcdf_follows_the_conventions(store: Store, tmp_path: Path) -> None:
     assert "All tests passed!" in found.stdout, found.stdout
 
 
+@pytest.mark.slow
 def test_geotiff_holds_bands_with_names_units_and_origin(store: Store, tmp_path: Path) -> None:
     rasterio = pytest.importorskip("rasterio")
     moment = moment_at(store, "2024-08-12", horizon=8.0)
@@ -108,6 +109,7 @@ def test_geotiff_holds_bands_with_names_units_and_origin(store: Store, tmp_path:
         assert raster.tags(4)["long_name"] == "probability of more than 3 ug/L"
 
 
+@pytest.mark.slow
 def test_geotiff_is_cloud_optimised(store: Store, tmp_path: Path) -> None:
     validation = pytest.importorskip("rio_cogeo")
     write_geotiff(moment_at(store), tmp_path / "map.tif", threshold=8.0)
@@ -183,6 +185,7 @@ def test_command_writes_each_format(store: Store, tmp_path: Path, capsys: pytest
     assert set(pd.read_csv(tmp_path / "cells.csv")["period_start"]) == {"2024-08-04"}
 
 
+@pytest.mark.slow
 def test_points_are_exported_with_their_origin(tmp_path: Path) -> None:
     folder = make_store(tmp_path / "week", n_periods=1)
     (folder / "points.csv").write_text("name,latitude,microcystin_ug_per_l,about\n@pier,41.9,1.5,mine\n")

@@ -73,6 +73,7 @@ def test_no_colour_looks_like_land_or_cloud(name: str) -> None:
         assert min(apart) > 0.05
 
 
+@pytest.mark.slow
 def test_a_map_shows_the_store_and_hatches_what_is_flagged(store: Store) -> None:
     moment = moment_at(store, "2024-08-12")
     canvas = draw_map(moment, "estimate", Scene())
@@ -121,6 +122,7 @@ def test_the_three_maps_show_what_they_say(store: Store) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_scale_bar_is_as_long_as_it_says(store: Store) -> None:
     axes = draw_map(moment_at(store), "estimate", Scene()).axes[0]
     (line,) = [one for one in axes.lines if one.get_linewidth() == 3]
@@ -130,6 +132,7 @@ def test_the_scale_bar_is_as_long_as_it_says(store: Store) -> None:
     assert "2 km" in [text.get_text() for text in axes.texts]
 
 
+@pytest.mark.slow
 def test_laboratory_values_have_the_colours_of_the_map(store: Store) -> None:
     scene = Scene(
         stations=[PIER, BUOY, FAR],
@@ -179,6 +182,7 @@ def test_a_map_of_something_else_is_refused(store: Store) -> None:
         look_of("chlorophyll")
 
 
+@pytest.mark.slow
 def test_weeks_of_a_place(store: Store) -> None:
     found = samples(
         ("Pier $1$", "2024-08-06 12:00", 0.1, True),

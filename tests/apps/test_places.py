@@ -79,6 +79,7 @@ def test_a_period_that_is_not_there_is_refused(
         moment_at(store, wanted, horizon=horizon)
 
 
+@pytest.mark.slow
 def test_a_store_of_nothing_but_cloud_is_told(tmp_path: Path) -> None:
     folder = make_store(tmp_path / "cloud", n_periods=1)
     zarr.open_group(folder / MAPS, mode="r+")["microcystin"][:] = np.nan

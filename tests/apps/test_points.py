@@ -156,6 +156,7 @@ def test_every_reason(points, seen: np.ndarray) -> None:
     assert "its estimates ahead" in REASONS_WITHOUT["in the future"]
 
 
+@pytest.mark.slow
 def test_a_period_that_is_not_whole(points, model_folder: Path, tmp_path: Path) -> None:
     from tests.apps.conftest import FIRST, lake
     from tests.conftest import BANDS_NM

@@ -78,6 +78,7 @@ def together(first: Patches, second: Patches) -> Patches:
     return replace(first, **{n: np.concatenate([getattr(first, n), getattr(second, n)]) for n in names})
 
 
+@pytest.mark.slow
 def test_a_map_says_what_patches_say(store: Store, model_folder: Path, cube: Path) -> None:
     """Cut by a plain loop, this period and the one before together, in one pass."""
     model = spectm.load(model_folder)
@@ -217,6 +218,7 @@ def test_a_stopped_run_goes_on(
     assert run(model_folder, cube, out).written == []
 
 
+@pytest.mark.slow
 def test_a_run_that_got_nowhere(
     model_folder: Path, cube: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

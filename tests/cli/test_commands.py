@@ -188,6 +188,7 @@ def test_predict_does_not_extrapolate_to_the_models_bands(
     assert not (tmp_path / "x.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_blend_answers_for_now_and_for_later(blend: Path, study: Study, tmp_path: Path, capsys) -> None:
     meta = read_checkpoint(blend, kind="forecaster").meta
     assert len(meta["provenance"]["pretrained"]) == len(meta["blends"]) == 2

@@ -149,6 +149,7 @@ def test_yes_asks_nothing(archive: Archive, fetch: Command, terminal: Callable[.
     assert asked == []
 
 
+@pytest.mark.slow
 def test_without_a_terminal_it_wants_a_yes(archive: Archive, fetch: Command) -> None:
     archive.add(L2)
     code, _, err = fetch()

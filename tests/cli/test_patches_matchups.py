@@ -227,6 +227,7 @@ def test_patches_cuts_a_cube(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert read_patches(out).station.tolist() == ["r0004c0001"] * 2
 
 
+@pytest.mark.slow
 def test_patches_refuses_in_one_line(tmp_path: Path, fails: Callable[..., str]) -> None:
     out = ("--out", tmp_path / "p.nc")
     assert "found nothing at" in fails("patches", tmp_path / "no.zarr", *out)

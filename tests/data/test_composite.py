@@ -127,6 +127,7 @@ def test_each_flag_costs_its_own_pixel(tmp_path: Path) -> None:
     assert composed([path], flags=("none",)).count[1, 1] == 32
 
 
+@pytest.mark.slow
 def test_an_unknown_flag_names_the_granule_and_the_rest_goes_through(tmp_path: Path) -> None:
     made = composed([one_line(tmp_path)], flags=("CLOUDICE",))
     assert list(made.bad) == ["line-0.nc"]
@@ -208,6 +209,7 @@ def test_a_granule_without_a_complete_pixel_gives_nothing(tmp_path: Path) -> Non
         assert np.isnan(made.reflectance).all()
 
 
+@pytest.mark.slow
 def test_over_the_date_line(tmp_path: Path) -> None:
     grid = Grid(west=179.9, north=0.1, resolution=0.1, n_rows=2, n_columns=2)
     path = write_l2_granule(

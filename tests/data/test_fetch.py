@@ -244,6 +244,7 @@ def damaged(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [Path.unlink, damaged, lambda path: os.truncate(path, 1000)],

@@ -64,6 +64,7 @@ def by_hand(path: Path, name: str) -> np.ndarray:
 # Real files
 
 
+@pytest.mark.slow
 def test_a_real_swath(pace_files: Path) -> None:
     path = pace_files / "pace_l2_sample.nc"
     with open_granule(path) as granule:
@@ -96,6 +97,7 @@ def test_a_real_swath(pace_files: Path) -> None:
         assert granule.attrs["time_coverage_end"] == "2025-03-05T16:14:32.984Z"
 
 
+@pytest.mark.slow
 def test_a_real_map(pace_files: Path) -> None:
     path = pace_files / "pace_l3_sample.nc"
     with open_granule(path) as granule:
@@ -357,6 +359,7 @@ def test_a_swath_without_any_place(make_granule) -> None:
         open_granule(make_granule(latitude=nowhere, longitude=nowhere), region=box(-84, 41, -83, 42))
 
 
+@pytest.mark.slow
 def test_crops_of_maps(make_map) -> None:
     with open_granule(make_map(), region=box(-83.5, 40.5, -81.5, 42.5)) as granule:
         np.testing.assert_array_equal(granule["lat"], [42, 41])
@@ -396,6 +399,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.slow
 def test_only_the_window_is_read(make_granule, reads) -> None:
     region = box(-83.485, 41.415, -83.455, 41.445)  # 3 x 3 of 40 x 30 pixels
     with open_granule(make_granule(40, 30), region=region) as granule:
@@ -419,6 +423,7 @@ def test_opening_reads_nothing_else(make_granule, make_map, reads) -> None:
         assert reads == {"Rrs": 2 * 2 * 4}
 
 
+@pytest.mark.slow
 def test_damage_outside_the_window_does_no_harm(make_granule) -> None:
     """Every chunk but the one around the region is garbage."""
     path = make_granule(12, 9, chunks=(4, 3, 4), wavelength=NM)
@@ -516,6 +521,7 @@ def test_another_map(make_map) -> None:
         open_granule(make_map(attrs={"product_name": name}))
 
 
+@pytest.mark.slow
 def test_a_product_without_its_name_is_known_by_its_content(make_granule, make_map) -> None:
     with open_granule(make_granule(attrs={"product_name": None})) as granule:
         assert granule.attrs["product"] == "L2_AOP"
@@ -555,6 +561,7 @@ def test_missing_places(make_granule, name: str) -> None:
         open_granule(path)
 
 
+@pytest.mark.slow
 def test_uncertainty_may_be_missing(make_granule) -> None:
     with open_granule(make_granule(leave_out=["geophysical_data/Rrs_unc"])) as granule:
         assert "Rrs_unc" not in granule
@@ -593,6 +600,7 @@ def test_wavelengths_must_increase(make_granule, wavelength: list[int]) -> None:
         open_granule(make_granule(wavelength=np.array(wavelength)))
 
 
+@pytest.mark.slow
 def test_since_version_3_2_wavelengths_lie_beside_the_reflectance_unrounded(tmp_path: Path) -> None:
     latitude, longitude = swath_grid(3, 4)
     wavelength = np.array([346.0, 348.5, 350.9, 719.0])

@@ -36,6 +36,7 @@ def test_a_single_year_departs_from_itself() -> None:
     assert departures(weekly({2020: [0.5, 0.5, 0.5]}), quantity="microcystin") == pytest.approx([0, 0, 0])
 
 
+@pytest.mark.slow
 def test_memory_finds_the_fading_it_was_made_with() -> None:
     """Departures that lose a share every week, the rest being chance: an autoregressive series."""
     rng = np.random.default_rng(0)

@@ -163,6 +163,7 @@ def test_bands_that_lie_in_another_order_are_sorted(tmp_path: Path, Rrs: np.ndar
     np.testing.assert_array_equal(patches.Rrs, Rrs[:, ::-1])
 
 
+@pytest.mark.slow
 def test_the_files_of_others_are_not_mapped(tmp_path: Path, Rrs: np.ndarray) -> None:
     write_patches(read_patches(make_file(tmp_path / "p.nc", Rrs)), tmp_path / "other.nc")
     assert mapped_reflectance(tmp_path / "other.nc") is None

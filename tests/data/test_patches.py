@@ -123,6 +123,7 @@ def test_infinite_values_are_missing(tmp_path):
     assert np.isfinite(patches.Rrs[0, 1:]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.99])
 def test_a_truncated_file_is_named(tmp_path, share):
     path = saved(station_dataset(), tmp_path)
@@ -367,6 +368,7 @@ def test_the_real_station_patches(lake_erie):
     assert (partners(patches) >= 0).sum() == 109
 
 
+@pytest.mark.slow
 def test_the_real_pixels(lake_erie):
     pixels = read_patches(lake_erie / "pace_pixels.nc")
     assert pixels.Rrs.shape == (2041, 172, 1, 1)

@@ -22,6 +22,7 @@ def test_every_pixel_lies_at_its_place() -> None:
     assert drawn.pixel[0, 0] == drawn.pixel[-1, 0] == -1  # outside the swath
 
 
+@pytest.mark.slow
 def test_long_pixels_keep_their_shape() -> None:
     """Six times as wide as long and oblique, as at the edge of a swath: other centres are nearer."""
     line, pixel = np.mgrid[:8, :6]

@@ -158,6 +158,7 @@ def test_one_that_cannot_be_used_gives_way_to_the_next(
     assert (rows["granule"][0], rows["hours_apart"][0]) == ("b.nc", -23)
 
 
+@pytest.mark.slow
 def test_the_station_lies_at_the_median_of_its_positions(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:
@@ -349,6 +350,7 @@ def test_too_variable(make_granule: MakeGranule, make_labels: Callable[..., Labe
     assert found == ("too variable", "coefficient of variation 0.088, wanted 0.088; a.nc, 1.0 h apart")
 
 
+@pytest.mark.slow
 def test_a_single_pixel_has_no_variation_to_be_refused_for(
     make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:

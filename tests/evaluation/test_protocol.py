@@ -166,6 +166,7 @@ def test_a_pretraining_is_blind_to_every_fold_that_shares_it(study: Study, split
     assert n_left_out > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_audit_agrees(study: Study, split: str) -> None:
     for scope in scopes_of(study, split, 2):

@@ -203,6 +203,7 @@ def test_an_excel_sheet_is_read(tmp_path):
     assert read_foreign(path).Rrs[0, 100] == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_what_is_no_table_of_spectra(tmp_path):
     path = tmp_path / "x.csv"
     with pytest.raises(PatchError, match="can't read"):

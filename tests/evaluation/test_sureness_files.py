@@ -81,6 +81,7 @@ def page(lines):
     return {section["name"]: section["parts"][0] for section in found}
 
 
+@pytest.mark.slow
 def test_distribution_table(lines):
     flags = flags_of("bands", np.arange(20) < 4, 0.5)
     flags = flags[flags["row"] != 7]
@@ -103,6 +104,7 @@ def test_no_interval_ends_below_the_detection_limit():
     assert (table["high_90"] > 100).all()
 
 
+@pytest.mark.slow
 def test_models_stand_in_one_order(lines):
     """Jobs end in any order: the calendar comes first, blends last."""
     found = tables_of(lines.iloc[::-1])
@@ -110,6 +112,7 @@ def test_models_stand_in_one_order(lines):
         assert list(dict.fromkeys(found[name]["model"])) == ["climatology", "gp", "blend-plain"]
 
 
+@pytest.mark.slow
 def test_only_what_there_is_is_written(lines):
     empty = lines.iloc[:0]
     assert list(all_tables(TASKS, empty, empty, familiar())) == ["familiar.csv"]

@@ -707,6 +707,7 @@ def _band(nm: float) -> int:
     return int(np.abs(OCI.wavelength - nm).argmin())
 
 
+@pytest.mark.slow
 def test_noise_of_single_bands() -> None:
     """Real spectra differ from band to band by some 1e-4 in the ultraviolet and 1e-5 in the red."""
     noise = _errors(20, NoiseConfig(**QUIET, shared=0.0, shared_floor=0.0)).reshape(-1, OCI.n_bands)

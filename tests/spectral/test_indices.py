@@ -287,6 +287,7 @@ def test_signs_and_ranges(Rrs: np.ndarray) -> None:
     assert 400 <= avw(Rrs, SHORT) <= 700
 
 
+@pytest.mark.slow
 def test_real_patches_have_indices_almost_everywhere(lake_erie: Path) -> None:
     with xr.open_dataset(lake_erie / "pace_station_patches.nc") as patches:
         wavelength = patches["wavelength"].values

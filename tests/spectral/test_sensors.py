@@ -174,6 +174,7 @@ def test_nearest_band_has_a_limit() -> None:
         nearest_band(np.array([np.nan]), 500.0)
 
 
+@pytest.mark.slow
 @given(
     wavelength=hnp.arrays(
         np.float64, st.integers(1, 20), elements=st.integers(400, 700).map(float), unique=True

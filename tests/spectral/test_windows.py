@@ -84,6 +84,7 @@ def test_guards_start_at_the_widened_edge() -> None:
     assert guard_bands(mine, wavelength, 0.1).tolist() == [False, True, False, False, True, False]
 
 
+@pytest.mark.slow
 @given(
     wavelength=hnp.arrays(np.float64, 30, elements=st.floats(580, 740)),
     half_width=st.integers(0, 20),

@@ -100,6 +100,7 @@ def test_without_validation_the_metrics_say_null(tmp_path: Path) -> None:
     assert state.best_step == 3
 
 
+@pytest.mark.slow
 def test_enough_steps_find_the_line() -> None:
     module, _ = run(LineLearner(), steps=150, batch_size=50, weight_decay=0.0)
     assert (module.matrix.item(), module.offset.item()) == pytest.approx((3, -2), abs=0.01)

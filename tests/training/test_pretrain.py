@@ -355,6 +355,7 @@ def test_resuming_another_run_is_refused(tmp_path: Path, make_patches, make_sett
     resume()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(
     tmp_path: Path, make_patches, make_settings, fabric, monkeypatch
 ) -> None:
@@ -428,6 +429,7 @@ def test_ctrl_c_and_resume_on_a_gpu(tmp_path: Path, make_patches, make_settings,
         assert first == pytest.approx(second, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_real_patches_train(lake_erie: Path, make_settings, fabric) -> None:
     patches = read_patches(lake_erie / "pace_station_patches.nc")
     done = pretrain(fabric, [patches], make_settings(steps=3, masking=MaskingConfig()), seed=0)

@@ -73,6 +73,7 @@ def test_a_jump_is_found_by_more_steps() -> None:
     assert (found.bands[0, 1:] == 0).all()
 
 
+@pytest.mark.slow
 def test_what_can_not_be_complete_says_so() -> None:
     low, high = np.full((1, 5), 0.006), np.full((1, 5), 0.015)
     found = integrated_gradients(lambda s: (s[:, 0] > 0.01).double() + 0 * s.sum(dim=1), high, low)
