@@ -11,6 +11,7 @@ from spectm.cli.main import main
 from spectm.data.labels import surface_samples
 from spectm.data.memory import Memory, Record
 from spectm.errors import PatchError
+from spectm.evaluation.calibrated import calibrate_forecaster
 from spectm.evaluation.model_scores import score_model
 from spectm.training.forecaster import Forecaster, train_forecaster
 from spectm.training.released import save_forecaster
@@ -24,13 +25,14 @@ def model(study: Study) -> Forecaster:
     task = study.tasks["current"]
     record = Record.fit(surface_samples(study.labels), last_year=2023)
     record = replace(record, memory=Memory(days=10.0, spread=0.4))
-    return train_forecaster([], Settings(), study.patches, task.rows.iloc[:20], task.y[:20], record, {})
+    model = train_forecaster([], Settings(), study.patches, task.rows.iloc[:20], task.y[:20], record, {})
+    return calibrate_forecaster(model, study.patches, study.tasks)
 
 
 @pytest.mark.slow
 def test_scores_of_rows_seen_and_unseen(study: Study, model: Forecaster, tmp_path) -> None:
     scores, written = score_model(model, "mine", study.patches, study.labels, tmp_path)
-    assert [path.name for path in written] == ["scores.csv", "predictions.csv", "run.json"]
+    assert [path.name for path in written] == ["scores.csv", "calibration.csv", "predictions.csv", "run.json"]
     current = scores[(scores["task"] == "current") & (scores["model"] == "mine")].set_index("rows")
     n = len(study.tasks["current"].rows)
     assert current["n"].to_dict() == {"unseen": n - 20, "seen": 20, "all": n}
@@ -44,6 +46,13 @@ def test_scores_of_rows_seen_and_unseen(study: Study, model: Forecaster, tmp_pat
     observed, found = np.log10(unseen["observed"]), np.log10(unseen["predicted"].clip(lower=0.1))
     r2 = 1 - ((observed - found) ** 2).sum() / ((observed - observed.mean()) ** 2).sum()
     assert current["r2"]["unseen"] == pytest.approx(r2, abs=1e-4)
+    # coverage of the unseen rows, by hand: below detection the lower end has to reach the limit
+    held = pd.read_csv(tmp_path / "calibration.csv")
+    line = held[(held["task"] == "current") & (held["seen"] == "unseen") & (held["level"] == 0.9)]
+    reached = unseen["low90"] <= unseen["observed"] * (1 + 1e-5)
+    inside = reached & (unseen["below_detection"] | (unseen["observed"] <= unseen["high90"] * (1 + 1e-5)))
+    assert line.set_index("rows")["coverage"]["all"] == pytest.approx(inside.mean())
+    assert (unseen["above_0.3_probability"] >= unseen["above_8_probability"]).all()
     assert json.loads((tmp_path / "run.json").read_text())["model"] == "mine"
 
 

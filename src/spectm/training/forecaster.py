@@ -177,7 +177,7 @@ class Forecaster:
                     # where nothing is seen now, older overpasses do not speak for it
                     mean=np.where(seen, mean, np.nan),
                     spread=np.where(seen, spread, np.nan),
-                    calibration=self._calibration(lead),
+                    calibration=self.calibrated_for("ahead" if lead > 0 else "current"),
                     least=DETECTION_LIMIT,
                 )
             )
@@ -214,9 +214,16 @@ class Forecaster:
         """Standard deviation of what a patch says by itself, log10."""
         return float(np.sqrt(np.mean([blend.spread_**2 for blend in self.blends])))
 
-    def _calibration(self, lead_days: float) -> Calibration:
+    def calibrated_for(self, task: str) -> Calibration:
+        """Calibration of a task, "current" or "ahead".
+
+        Raises
+        ------
+        CheckpointError
+            If the model has none.
+        """
         try:
-            return self.calibration["ahead" if lead_days > 0 else "current"]
+            return self.calibration[task]
         except KeyError:
             raise CheckpointError(
                 "wanted a model with calibrated intervals, found one without: train it with spectm finetune, "
