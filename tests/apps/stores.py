@@ -41,7 +41,7 @@ def made_up_origin(*, simulated: bool = True, cube: str = "../cube.zarr") -> Ori
         "weights_sha256": digest,
         "card": "card.md",
         "written": "2026-01-01T00:00:00+00:00",
-        "simulated": False,
+        "simulated": simulated,
         "provenance": {"files": []},
     }
     data = {

@@ -260,7 +260,7 @@ def test_stations_have_estimate_trend_and_forecast(seen_week: Store) -> None:
     assert pier["Estimate, ug/L"] == f"{now:.2g}"
     ends = [cell(seen_week, PIER, 2, 0.0, name, level=0.9) for name in ("interval_low", "interval_high")]
     assert pier["90 % interval"] == f"{ends[0]:.2g} to {ends[1]:.2g}"
-    assert pier["Since the week before"].startswith(f"↑ up, × {now / before:.1f}")
+    assert pier["Since the last estimate"].startswith(f"↑ up, × {now / before:.1f}")
     assert pier["Forecast, ug/L"] == f"{cell(seen_week, PIER, 2, 8.0, 'microcystin'):.2g}"
     assert pier["Age of pixels"] == f"{cell(seen_week, PIER, 2, 0.0, 'pixel_age'):.1f} days"
     land = dict(zip(table.columns, table.rows[1], strict=True))

@@ -152,7 +152,7 @@ def test_cells_as_csv(store: Store, tmp_path: Path) -> None:
     end = pd.Timestamp("2024-08-28", tz="UTC")
     age = (end - pd.to_datetime(found["observed"])).dt.total_seconds() / 86400
     np.testing.assert_allclose(age, one["pixel_age"].values[seen], atol=1e-4)
-    assert set(found["period_end"]) == {"2024-08-27"}
+    assert set(found["period_end"]) == {"2024-08-28"}  # the day after, as in points.csv
     assert set(found["simulated"]) == {1}
     assert set(found["about"]) == {
         "particulate microcystin in raw surface water, ug/L; dissolved toxin is not included"

@@ -221,6 +221,7 @@ def test_a_blend_answers_for_now_and_for_later(blend: Path, study: Study, tmp_pa
         beyond = seen[f"{prefix}high90_ug_per_l"] < 1
         assert (above[beyond].iloc[:, 0] <= 0.05 + 1e-6).all()
     assert set(seen["flagged"]) <= {"yes", "no"}
+    assert (seen["note"] == "within 60 hours of samples learned from").sum() >= 32  # a row for each sample
     assert (seen["reasons"].notna() | (seen["flagged"] == "no")).all()
     # the ceiling of what the forecast may depart from the climatology is what is left of today's departure
     model = spectm.load(blend)

@@ -66,7 +66,7 @@ def test_a_page_of_the_whole_model(study: Study, folder: Path, tmp_path, capsys)
         (["--station", "B", "--date", "2024-07-08", "--time", "25:00"], "--time wants hour and minute"),
         (
             ["--station", "B", "--date", "2024-07-08", "--horizon", "90"],
-            "--horizon wants 0 to 30 days, found 90",
+            "--horizon wants 0, or 5 to 11 days, found 90",
         ),
         (["--station", "B", "--latitude", "41", "--date", "2024-07-08"], "wanted --station, or --latitude"),
         (["--whole-model", "--station", "B"], "--whole-model is about all patches; leave out --station"),

@@ -131,6 +131,18 @@ def predict_points(
     return report
 
 
+def check_points(job: Job, points: PointTable) -> None:
+    """Refuse a table that can't be answered, before anything is done.
+
+    Raises
+    ------
+    PointsError
+        If latitude and longitude are swapped, or a column has the name of one that is added.
+    """
+    _check_names(job, points)
+    _lines(job, points)
+
+
 def _check_names(job: Job, points: PointTable) -> None:
     """Refuse a table with a column of a name that is added, before anything is done."""
     added = {*_no_columns(job, 1), *ADDED}

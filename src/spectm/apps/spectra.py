@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from spectm.apps.behind import model_behind
+from spectm.apps.cells import on_bands
 from spectm.apps.history import cell_in
 from spectm.apps.moment import Moment, days_in_words
 from spectm.apps.places import Station
@@ -86,7 +87,12 @@ def spectrum_at(moment: Moment, station: Station, model: str | None = None) -> S
             f"wanted a spectrum at {station.name} in {moment.period}, found nothing seen there: cloud, or "
             "land. Choose another period or place."
         )
-    inferred, window = _inferred(Rrs, model_behind(moment.store, model))
+    behind = model_behind(moment.store, model)
+    if moment.store.record["settings"]["resampled"]:
+        target = np.array(behind.meta["wavelength_nm"])
+        Rrs = on_bands(Rrs, wavelength, target, str(moment.store.cube)).astype(np.float64)
+        wavelength = target
+    inferred, window = _inferred(Rrs, behind)
     windows = [
         (float(wavelength[bands].min()), float(wavelength[bands].max()))
         for bands in (window == number for number in np.unique(window[window >= 0]))

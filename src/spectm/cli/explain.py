@@ -22,7 +22,7 @@ from spectm.training.released import KIND, forecaster_of, model_folder
 
 __all__ = ["add_arguments", "run"]
 
-MOST_DAYS = 30.0
+FEWEST_DAYS, MOST_DAYS = 5.0, 11.0  # of the rows that forecasts are calibrated on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,8 +122,11 @@ def _check_words(args: argparse.Namespace) -> None:
         raise ConfigError(f"--date wants a local day such as 2024-08-12, found {args.date!r}")
     if args.time is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", args.time):
         raise ConfigError(f"--time wants hour and minute in UTC such as 17:53, found {args.time!r}")
-    if not 0 <= args.horizon <= MOST_DAYS:
-        raise ConfigError(f"--horizon wants 0 to {MOST_DAYS:g} days, found {args.horizon:g}")
+    if args.horizon != 0 and not FEWEST_DAYS <= args.horizon <= MOST_DAYS:
+        raise ConfigError(
+            f"--horizon wants 0, or {FEWEST_DAYS:g} to {MOST_DAYS:g} days, found {args.horizon:g}: intervals "
+            "of others were not calibrated"
+        )
 
 
 def _is_day(text: str) -> bool:

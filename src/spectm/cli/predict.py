@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ import pandas as pd
 from spectm.apps.cells import on_bands
 from spectm.apps.columns import ABOUT, find_profile, outlook_columns, thresholds_of
 from spectm.apps.planning import Job, plan
-from spectm.apps.points import REASONS_WITHOUT, PointsReport, predict_points
+from spectm.apps.points import REASONS_WITHOUT, PointsReport, check_points, predict_points
 from spectm.apps.points_file import read_points
 from spectm.apps.predict import PredictReport, predict_maps
 from spectm.cli.progress import progress_bar
 from spectm.data.matchups import LEAD_DAYS
 from spectm.data.origin import is_simulated
 from spectm.data.patches import Patches, read_patches
+from spectm.data.splits import excluded_by
 from spectm.data.times import utc_stamps
 from spectm.errors import CheckpointError, ConfigError
 from spectm.evaluation.results import write_table
@@ -140,6 +141,8 @@ def _of_cube(args: argparse.Namespace) -> int:
         resample=args.resample,
         maps=not args.only_points,
     )
+    if points is not None:
+        check_points(job, points)
     if job.source.resampled:
         print("note: the cube is resampled to the model's bands", file=sys.stderr)
     if job.record["simulated"]:
@@ -199,7 +202,7 @@ def _of_patches(args: argparse.Namespace) -> int:
         patches = _on_bands_of(checkpoint, patches)
     check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
     estimates = _estimates(args.model, checkpoint, patches, profiles)
-    valid = patches.valid.any(axis=(1, 2))
+    valid = np.asarray(patches.valid.any(axis=(1, 2)))
     origin = _origin_notes(checkpoint, patches)
     notes = ["resampled"] * args.resample + origin
     table = pd.DataFrame(
@@ -209,7 +212,7 @@ def _of_patches(args: argparse.Namespace) -> int:
             "latitude": patches.latitude,
             "longitude": patches.longitude,
             **estimates,
-            "note": np.where(valid, "; ".join(notes), "; ".join(["no valid pixel", *origin])),
+            "note": ["; ".join(one) for one in _notes(checkpoint, patches, valid, notes, origin)],
             "about": ABOUT,
         }
     )
@@ -222,6 +225,23 @@ def _of_patches(args: argparse.Namespace) -> int:
         print("\n".join(one.describe() for one in profiles))
     print(f"wrote {args.out}")
     return 0
+
+
+def _notes(
+    checkpoint: Checkpoint,
+    patches: Patches,
+    valid: npt.NDArray[np.bool_],
+    notes: list[str],
+    origin: list[str],
+) -> Iterator[list[str]]:
+    """What is to be said of each patch: estimates of days that a model has seen are better than others."""
+    times = np.array(checkpoint.meta.get("times", []), dtype="datetime64[ns]")
+    learned = excluded_by(patches.first, times, until=patches.last)
+    for is_valid, is_learned in zip(valid, learned, strict=True):
+        if is_valid:
+            yield ["within 60 hours of samples learned from"] * bool(is_learned) + notes
+        else:
+            yield ["no valid pixel", *origin]
 
 
 def _flagged(estimates: Mapping[str, npt.NDArray[Any]]) -> str:

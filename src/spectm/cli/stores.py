@@ -79,7 +79,8 @@ def labels_from(args: argparse.Namespace, store: Store) -> Labels | None:
     if args.labels is None:
         return None
     labels = read_labels(args.labels)
-    same_origin([(f"the predictions {store.folder}", store.simulated), (str(args.labels), labels.simulated)])
+    simulated = bool(store.record["data"]["simulated"])  # the lake's; the model may be of another
+    same_origin([(f"the cube of {store.folder}", simulated), (str(args.labels), labels.simulated)])
     return labels
 
 

@@ -119,7 +119,7 @@ def station_table(week: Week, found: Sequence[StationWeeks]) -> Table:
         "Station",
         "Estimate, ug/L",
         "90 % interval",
-        "Since the week before",
+        "Since the last estimate",
         "Forecast, ug/L",
         "Its 90 % interval",
         "Age of pixels",

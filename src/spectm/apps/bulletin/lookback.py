@@ -56,7 +56,9 @@ def look_back(week: Week, found: Sequence[StationWeeks], samples: pd.DataFrame |
         return Lookback(
             sentences=["No laboratory values were given, so nothing is known here of how well estimates did."]
         )
-    pairs = _pairs(found, samples)
+    end = pd.Timestamp(week.now.period.end)
+    pairs = _pairs(found, samples[samples["time"] < end])  # a bulletin knows nothing of later weeks
+    pairs = pairs[pairs["about"] < end]
     if pairs.empty:
         return Lookback(
             sentences=[
@@ -123,6 +125,9 @@ def _in_words(last: pd.DataFrame, what: str) -> str:
 
 def _learned_from(week: Week, pairs: pd.DataFrame) -> str | None:
     """Whether the model had seen these samples when it was trained: then they flatter it."""
+    record = week.store.record
+    if record["data"]["simulated"] != record["model"]["simulated"]:  # a name and a date may be the same
+        return "The model was trained on none of these samples."
     try:
         model = model_behind(week.store)
     except (CheckpointError, StoreError):

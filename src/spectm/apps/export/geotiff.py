@@ -118,7 +118,7 @@ def _tags(moment: Moment, threshold: float) -> dict[str, str]:
     return provenance(moment.store) | {
         "title": str(moment.store.dataset.attrs["title"]),
         "period_start": str(moment.period.start),
-        "period_end": str(moment.period.end - np.timedelta64(1, "D")),
+        "period_end": str(moment.period.end),
         "days_ahead": f"{moment.horizon:g}",
         "threshold_ug_per_l": f"{threshold:g}",
         "AREA_OR_POINT": "Area",

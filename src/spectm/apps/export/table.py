@@ -11,7 +11,7 @@ from spectm.apps.columns import estimate_columns
 from spectm.apps.csv_cells import quoted_cells
 from spectm.apps.export.provenance import provenance
 from spectm.apps.moment import NOW, moment_at
-from spectm.apps.store import Store
+from spectm.apps.store import POINTS, Store
 from spectm.data.times import utc_stamps
 from spectm.errors import StoreError
 from spectm.files import replacing
@@ -47,7 +47,7 @@ def cell_table(store: Store, position: int, thresholds: Sequence[float] | None =
     latitude, longitude = np.meshgrid(now.grid.latitude, now.grid.longitude, indexing="ij")
     columns: dict[str, Any] = {
         "period_start": str(now.period.start),
-        "period_end": str(now.period.end - np.timedelta64(1, "D")),
+        "period_end": str(now.period.end),
         "latitude": latitude[seen],
         "longitude": longitude[seen],
     }
@@ -69,18 +69,19 @@ def cell_table(store: Store, position: int, thresholds: Sequence[float] | None =
 
 
 def point_table(store: Store) -> pd.DataFrame:
-    """The points of a store, with the provenance in every row.
+    """The points of a store as they stand in its file, all of it text, with the provenance in every row.
 
     Raises
     ------
     StoreError
         If it holds none.
     """
-    points = store.points
-    if points is None:
+    path = store.folder / POINTS
+    if not path.is_file():
         raise StoreError(
             f"wanted points in {store.folder}, found maps alone. Run spectm predict with --points."
         )
+    points = pd.read_csv(path, dtype=str, keep_default_na=False)  # 007 is a name, and so is NA
     return points.assign(**{name: fact for name, fact in _facts(store).items() if name not in points})
 
 
@@ -92,6 +93,6 @@ def _facts(store: Store) -> dict[str, str]:
 def write_csv(table: pd.DataFrame, out: Path) -> None:
     """Write or replace a CSV, six significant digits, no cell of which a spreadsheet runs as a formula."""
     # Six digits would move a place in the west of America by ten metres.
-    places = {name: table[name].map("{:.6f}".format) for name in PLACES if name in table}
+    places = {n: table[n].map("{:.6f}".format) for n in PLACES if n in table and table[n].dtype.kind == "f"}
     with replacing(Path(out)) as unfinished:
         quoted_cells(table.assign(**places)).to_csv(unfinished, index=False, float_format="%.6g")
