@@ -58,7 +58,7 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not network and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not network and not gpu and not long"
 
 check: setup
 	$(BIN)/ruff check .

@@ -141,7 +141,10 @@ def test_stations_of_a_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "wanted a table of stations"),
-        ("station,lat,lon\nA,1,2\n", "wanted columns station, latitude, longitude; found station, lat, lon"),
+        (
+            "station,north,east\nA,1,2\n",
+            "wanted columns station, latitude, longitude; found station, north, east",
+        ),
         ("station,latitude,longitude\n", "wanted stations of different names, found none"),
         ("station,latitude,longitude\nA,1,2\nA,3,4\n", "wanted stations of different names, found A, A"),
         ("station,latitude,longitude\nA,north,2\n", "line 2: wanted latitude and longitude in degrees"),

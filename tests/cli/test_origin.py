@@ -141,20 +141,18 @@ def test_models_and_estimates(study: Study, tmp_path: Path, capsys: pytest.Captu
     header, *lines = study.labels_file.read_text().splitlines()
     labels.write_text("\n".join([f"{header},source", *(f"{line},simulated" for line in lines)]) + "\n")
     small = ("--set", "encoder.width=16", "--set", "pretraining.loop.steps=2")
-    small += ("--set", "finetuning.loop.steps=1")
     for name, patches in (("made-up", tmp_path / "patches.nc"), ("real", study.patches_file)):
         assert run("pretrain", "--patches", patches, "--out", tmp_path / name, *small) == 0
         header = json.loads((tmp_path / name / "checkpoint.json").read_text())
         assert header["provenance"]["simulated"] == (name == "made-up")
         assert header["provenance"]["files"][0]["simulated"] == (name == "made-up")
-    tune = ("--set", "finetuning.loop.steps=1")
     for out, pretrained, patches, record in (
         ("a", "made-up", tmp_path / "patches.nc", labels),
         ("b", "made-up", study.patches_file, study.labels_file),
         ("c", "real", study.patches_file, study.labels_file),
     ):
         words = ("--pretrained", tmp_path / pretrained, "--patches", patches, "--labels", record)
-        assert run("finetune", *words, "--out", tmp_path / out, *tune) == 0
+        assert run("finetune", *words, "--out", tmp_path / out) == 0
         header = json.loads((tmp_path / out / "checkpoint.json").read_text())
         assert header["provenance"]["simulated"] == (out != "c")
     capsys.readouterr()

@@ -456,6 +456,7 @@ def pigment_study(seed: int) -> tuple[Patches, np.ndarray, None]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_where_phycocyanin_alone_tells_the_windows_have_more_than_their_share() -> None:
     """Over ten models; the p of a single one can't be small, as the null of a share is wide."""
     found = agreements(map(pigment_study, range(10)))
@@ -465,6 +466,7 @@ def test_where_phycocyanin_alone_tells_the_windows_have_more_than_their_share() 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_on_simulated_lakes_the_windows_move_estimates_beyond_chance() -> None:
     """Over ten lakes. Their share is another matter: all of a bloom's colour goes with its phycocyanin."""
     found = agreements(lake_studies(10))

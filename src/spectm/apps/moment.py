@@ -1,6 +1,7 @@
 """One period of a prediction store, for one horizon: what maps, files and pages show."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -151,7 +152,7 @@ def chosen_period(store: Store, wanted: str = LATEST) -> int:
     """
     if wanted != LATEST:
         try:
-            day = np.datetime64(wanted, "D")
+            day = np.datetime64(date.fromisoformat(wanted), "D")
         except ValueError as error:
             raise StoreError(
                 f"wanted a day as in 2024-08-12, or {LATEST!r}, found {wanted!r}. Give any day of the period."

@@ -62,6 +62,7 @@ def read_stations(path: Path) -> list[Station]:
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise StoreError(f"{path}: wanted a table of stations, found: {error}. Write it as CSV.") from error
     table.columns = [str(column).strip().lower() for column in table.columns]
+    table = table.rename(columns={"lat": "latitude", "lon": "longitude"})  # as points may have them
     named = next((column for column in NAMES if column in table.columns), None)
     missing = [column for column in ("latitude", "longitude") if column not in table.columns]
     if named is None or missing:

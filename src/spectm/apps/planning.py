@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def identities(path: Path, cells: CubeCells) -> dict[str, str]:
 
 def _period_at(cells: CubeCells, day: str) -> int:
     try:
-        moment = np.datetime64(day, "D")
+        moment = np.datetime64(date.fromisoformat(day), "D")
     except ValueError as error:
         raise StoreError(f"wanted a day such as 2024-08-12, 'latest' or 'all', found {day!r}.") from error
     for i, period in enumerate(cells.periods):

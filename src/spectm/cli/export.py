@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.points and args.format != "csv":
         raise OutputError(f"wanted --points with --format csv, found {args.format}. Points are no map.")
+    if args.points and (args.period != LATEST or args.days_ahead):
+        raise OutputError("--period and --days-ahead are of cells; --points writes all of points.csv.")
     for path in _written(args, open_store(args.store)):
         print(f"wrote {path}")
     return 0

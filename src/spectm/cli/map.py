@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     store = open_store(args.store)
     labels = labels_from(args, store)
     stations, samples = places_from(args, store, labels)
+    _refuse_what_is_not_listened_to(args)
     if args.what in LOOKS:
         moment = moment_at(store, args.period, horizon=args.days_ahead)
         scene = Scene(outlines=outlines_of(moment.grid, args.shore), stations=stations, samples=samples)
@@ -88,6 +89,15 @@ def run(args: argparse.Namespace) -> int:
     save_figure(canvas, args.out, about=f"{_origin(store)}{title}. {ABOUT}. {CAVEAT}")
     print(f"{title}\nwrote {args.out}")
     return 0
+
+
+def _refuse_what_is_not_listened_to(args: argparse.Namespace) -> None:
+    """A reader may take what was asked for to be what was drawn."""
+    is_map = args.what in LOOKS
+    if is_map and (args.station is not None or args.point is not None):
+        raise OutputError(f"--station and --point are of series and spectrum; a map of {args.what} has none.")
+    if not is_map and args.days_ahead:
+        raise OutputError(f"--days-ahead is an option of maps; a {args.what} has none of its own.")
 
 
 def _place(args: argparse.Namespace, stations: list[Station]) -> Station:
