@@ -143,7 +143,7 @@ def test_stations_of_a_file(tmp_path: Path) -> None:
         ("", "wanted a table of stations"),
         (
             "station,north,east\nA,1,2\n",
-            "wanted columns station, latitude, longitude; found station, north, east",
+            "longitude; found station, north, east",
         ),
         ("station,latitude,longitude\n", "wanted stations of different names, found none"),
         ("station,latitude,longitude\nA,1,2\nA,3,4\n", "wanted stations of different names, found A, A"),
