@@ -317,7 +317,7 @@ def test_maps_keep_their_own_cells_and_rhos_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["resize", "_put_times", "_consolidate"])
+@pytest.mark.parametrize("step", ["resize", "_put_times", "consolidate"])
 @pytest.mark.usefixtures("made")
 def test_a_run_killed_while_the_cube_grows_is_done_again_in_full(
     make, archive: Path, tmp_path: Path, monkeypatch, step: str

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectm.apps.store_writer import middle
-from spectm.data.cube import open_cube
+from spectm.data.cube import open_cube, read_part
 from spectm.data.cutting import check_size, reflectance_layout
 from spectm.data.grid import Tile
 from spectm.data.patches import Patches
@@ -163,13 +163,7 @@ class CubeCells:
         return np.ascontiguousarray(np.moveaxis(moved, -1, 1), dtype=np.float32)
 
     def _read(self, name: str, i: int, rows: slice, columns: slice) -> npt.NDArray[Any]:
-        try:
-            return self.cube[name].isel(time=i, lat=rows, lon=columns).values
-        except (OSError, RuntimeError, ValueError) as error:
-            raise CubeError(
-                f"wanted {name} of {self.periods[i]}, could not read it from {self.path}: {error}. Compose "
-                "this period anew."
-            ) from error
+        return read_part(self.cube, name, i, rows, columns, path=self.path, period=self.periods[i])
 
 
 def on_bands(spectrum: FloatArray, wavelength: FloatArray, target: FloatArray, where: str) -> FloatArray:

@@ -11,12 +11,23 @@ from spectm.training.forecaster import Outlook
 from spectm.trust.estimate import LEVELS, Estimate
 from spectm.trust.thresholds import Profile, profile, read_profile
 
-__all__ = ["ABOUT", "above_name", "estimate_columns", "find_profile", "outlook_columns", "thresholds_of"]
+__all__ = [
+    "ABOUT",
+    "USUAL_THRESHOLD",
+    "above_name",
+    "estimate_columns",
+    "find_profile",
+    "outlook_columns",
+    "thresholds_of",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
 ABOUT = "particulate microcystin in raw surface water, ug/L; dissolved toxin is not included"
 """Goes with every table."""
+
+USUAL_THRESHOLD = 8.0
+"""ug/L, where none is asked for: recreation, US EPA 2019."""
 
 PREFIXES = {0.0: ""}  # now; any other lead is "ahead_"
 

@@ -7,7 +7,6 @@ data. Names, units and attributes are in ``docs/formats.md``.
 
 import json
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from spectm.apps.fields import NO_SPECTRUM, REASON_BITS
 from spectm.data.grid import Grid, Tile
 from spectm.data.periods import Period, period_of
+from spectm.data.zarr_store import add_array, consolidate, lengthen, mark_period, unmark_period
 from spectm.errors import StoreError
 from spectm.trust.estimate import LEVELS
 
@@ -187,10 +187,11 @@ def create_maps(path: Path, layout: MapLayout, periods: Sequence[Period], attrs:
         if 0 in sizes:
             continue  # no thresholds, no probabilities to lie above them
         shape, chunks = (n, *sizes, *layout.grid.shape), (1, *sizes, *cells)
-        _array(store, name, dtype, shape, chunks, ("time", *axes, "lat", "lon"), about)
+        dims = ("time", *axes, "lat", "lon")
+        add_array(store, name, dtype, shape, chunks, dims, about, fill=FILL.get(dtype, 0))
     _put_axes(store, layout, n)
     _put_times(store, periods)
-    _consolidate(unfinished)
+    consolidate(unfinished)
     unfinished.rename(path)
 
 
@@ -200,12 +201,9 @@ def extend_maps(path: Path, layout: MapLayout, periods: Sequence[Period]) -> Non
     if len(periods) <= n_known:
         return
     store = _group(path, consolidated=False)  # the copies of metadata would keep the old lengths
-    for name in store.array_keys():
-        array = store[name]
-        if array.metadata.dimension_names[0] == "time":
-            array.resize((len(periods), *array.shape[1:]))
+    lengthen(store, len(periods))
     _put_times(store, periods)
-    _consolidate(path)  # readers see the old lengths until this one file is replaced
+    consolidate(path)  # readers see the old lengths until this one file is replaced
 
 
 def write_tile(path: Path, row: int, tile: Tile, fields: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -223,9 +221,7 @@ def read_tile(path: Path, name: str, row: int, tile: Tile) -> npt.NDArray[Any]:
 
 def finish_period(path: Path, period: Period, record: Mapping[str, Any]) -> None:
     """Let a period be seen; its tiles must all be written."""
-    store = _group(path)
-    records = {**store.attrs["periods"], str(period.start): dict(record)}
-    store.attrs["periods"] = dict(sorted(records.items()))
+    mark_period(_group(path), period, record)
 
 
 def period_attributes(path: Path) -> dict[str, dict[str, Any]]:
@@ -236,10 +232,7 @@ def period_attributes(path: Path) -> dict[str, dict[str, Any]]:
 
 def drop_period(path: Path, period: Period) -> None:
     """Let a period not be seen while it is written anew."""
-    store = _group(path)
-    records = dict(store.attrs["periods"])
-    if records.pop(str(period.start), None) is not None:
-        store.attrs["periods"] = records
+    unmark_period(_group(path), period)
 
 
 def periods_with_room(first: np.datetime64, n: int, days: int) -> list[Period]:
@@ -250,35 +243,12 @@ def periods_with_room(first: np.datetime64, n: int, days: int) -> list[Period]:
     return periods
 
 
-def _array(
-    store: Any,
-    name: str,
-    dtype: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dims: tuple[str, ...],
-    attrs: Mapping[str, Any],
-) -> None:
-    from zarr.codecs import BloscCodec
-
-    store.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        fill_value=FILL.get(dtype, 0),
-        dimension_names=dims,
-        attributes=dict(attrs),
-        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-    )
-
-
 def _put_axes(store: Any, layout: MapLayout, n_periods: int) -> None:
     """Coordinates and their attributes."""
     since = {"units": "hours since 1970-01-01 00:00:00", "calendar": "standard"}
     about = {"standard_name": "time", "long_name": "middle of the period, UTC", "bounds": "time_bnds"}
-    _array(store, "time", "i8", (n_periods,), (1024,), ("time",), since | about)
-    _array(store, "time_bnds", "i8", (n_periods, 2), (1024, 2), ("time", "nv"), since)
+    add_array(store, "time", "i8", (n_periods,), (1024,), ("time",), since | about, fill=0)
+    add_array(store, "time_bnds", "i8", (n_periods, 2), (1024, 2), ("time", "nv"), since, fill=0)
     attributes = {
         "horizon": {"units": "days", "long_name": "time from the period to what is estimated"},
         "level": {"units": "1", "long_name": "probability that the interval holds the concentration"},
@@ -289,7 +259,7 @@ def _put_axes(store: Any, layout: MapLayout, n_periods: int) -> None:
     axes = {**layout.axes, "lat": layout.grid.latitude, "lon": layout.grid.longitude}
     for axis, values in axes.items():
         if values.size:
-            _array(store, axis, "f8", values.shape, values.shape, (axis,), attributes[axis])
+            add_array(store, axis, "f8", values.shape, values.shape, (axis,), attributes[axis], fill=0)
             store[axis][:] = values
 
 
@@ -312,12 +282,3 @@ def _group(path: Path, *, consolidated: bool = True) -> Any:
         raise StoreError(
             f"wanted the maps of a store, could not open {path}: {error}. Predict into another folder."
         ) from error
-
-
-def _consolidate(path: Path) -> None:
-    """Write the metadata of all arrays into one file, replaced at once."""
-    import zarr
-
-    with warnings.catch_warnings():  # every reader of the store has agreed on it; the specification lags
-        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(path)

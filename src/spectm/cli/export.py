@@ -8,13 +8,12 @@ from spectm.apps.export.netcdf import write_netcdf
 from spectm.apps.export.table import cell_table, point_table, write_csv
 from spectm.apps.moment import LATEST, chosen_period, moment_at
 from spectm.apps.store import Store, open_store
-from spectm.cli.stores import add_period, add_store
+from spectm.cli.stores import add_period, add_question, add_store
 from spectm.errors import OutputError
 
 __all__ = ["add_arguments", "run"]
 
 FORMATS = ("netcdf", "geotiff", "csv")
-USUAL_THRESHOLD = 8.0  # ug/L: recreation, US EPA 2019
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,16 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="to write")
     add_period(parser)
     parser.add_argument("--all", action="store_true", help="netcdf: every period")
-    parser.add_argument(
-        "--days-ahead", type=float, default=0.0, metavar="DAYS", help="geotiff: 0 or 8 (default: 0)"
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=USUAL_THRESHOLD,
-        metavar="X",
-        help="geotiff: of exceedance, ug/L (default: %(default)g)",
-    )
+    add_question(parser, days="geotiff", threshold="geotiff: of exceedance")
     parser.add_argument("--points", action="store_true", help="csv: the points rather than the cells")
 
 

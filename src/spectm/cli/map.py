@@ -16,6 +16,7 @@ from spectm.cli.stores import (
     add_period,
     add_places,
     add_profiles,
+    add_question,
     add_store,
     labels_from,
     places_from,
@@ -27,7 +28,6 @@ from spectm.trust.thresholds import CAVEAT
 __all__ = ["add_arguments", "run"]
 
 WHAT = (*LOOKS, "series", "spectrum")
-USUAL_THRESHOLD = 8.0  # ug/L: recreation, US EPA 2019
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,16 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--what", default="estimate", choices=WHAT, help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".png, .svg or .pdf")
     add_period(parser)
-    parser.add_argument(
-        "--days-ahead", type=float, default=0.0, metavar="DAYS", help="of a map: 0 or 8 (default: 0)"
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=USUAL_THRESHOLD,
-        metavar="X",
-        help="of exceedance, ug/L (default: %(default)g)",
-    )
+    add_question(parser, days="of a map", threshold="of exceedance")
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--station", metavar="NAME", help="of series and spectrum")
     place.add_argument("--point", metavar="LAT,LON", help="of series and spectrum, degrees")

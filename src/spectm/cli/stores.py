@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spectm.apps.columns import find_profile
+from spectm.apps.columns import USUAL_THRESHOLD, find_profile
 from spectm.apps.moment import LATEST
 from spectm.apps.places import Station, read_stations, samples_at, stations_of, usual_stations
 from spectm.apps.store import Store
@@ -18,6 +18,7 @@ __all__ = [
     "add_period",
     "add_places",
     "add_profiles",
+    "add_question",
     "add_store",
     "labels_from",
     "places_from",
@@ -37,6 +38,20 @@ def add_period(parser: argparse.ArgumentParser) -> None:
         default=LATEST,
         metavar="DAY",
         help="any day of the period, as 2024-08-12 (default: the latest that holds an estimate)",
+    )
+
+
+def add_question(parser: argparse.ArgumentParser, *, days: str, threshold: str) -> None:
+    """``--days-ahead`` and ``--threshold``; the texts say what they are of."""
+    parser.add_argument(
+        "--days-ahead", type=float, default=0.0, metavar="DAYS", help=f"{days}: 0 or 8 (default: 0)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=USUAL_THRESHOLD,
+        metavar="X",
+        help=f"{threshold}, ug/L (default: %(default)g)",
     )
 
 

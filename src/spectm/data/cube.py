@@ -7,13 +7,13 @@ Names, units and attributes are in ``docs/formats.md``.
 
 import json
 import shutil
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -21,6 +21,7 @@ from spectm.data.composite import TileComposite
 from spectm.data.grid import Grid, Tile
 from spectm.data.origin import is_simulated, origin_mark, same_origin
 from spectm.data.periods import Period
+from spectm.data.zarr_store import add_array, consolidate, lengthen, mark_period, unmark_period
 from spectm.errors import CubeError
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "open_cube",
     "period_records",
     "prepare_cube",
+    "read_part",
     "write_tile",
 ]
 
@@ -137,6 +139,24 @@ def open_cube(path: Path, *, chunks: Mapping[str, int] | None = None) -> xr.Data
     return cube.isel(time=np.flatnonzero(complete))
 
 
+def read_part(
+    cube: xr.Dataset, name: str, i: int, rows: slice, columns: slice, *, path: Path, period: Period
+) -> npt.NDArray[Any]:
+    """Cells of one variable and period, by position; `path` and `period` are what an error names.
+
+    Raises
+    ------
+    CubeError
+        If they can't be read.
+    """
+    try:
+        return cube[name].isel(time=i, lat=rows, lon=columns).values
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CubeError(
+            f"wanted {name} of {period}, could not read it from {path}: {error}. Compose this period anew."
+        ) from error
+
+
 def cube_layout(path: Path) -> CubeLayout:
     """Layout of an existing cube.
 
@@ -222,13 +242,9 @@ def extend_cube(path: Path, layout: CubeLayout, periods: list[Period]) -> list[P
         after = period_of(after.end, layout.days)
         present.append(after)
     if len(present) > n_known:
-        for name in store.array_keys():
-            array = store[name]
-            if array.metadata.dimension_names[0] == "time":
-                array.resize((len(present), *array.shape[1:]))
+        lengthen(store, len(present))
         _put_times(store, present)
-    if len(present) > n_known:
-        _consolidate(path)  # readers see the old lengths until this one file is replaced
+        consolidate(path)  # readers see the old lengths until this one file is replaced
     return present
 
 
@@ -247,17 +263,12 @@ def write_tile(path: Path, row: int, tile: Tile, composite: TileComposite) -> No
 
 def finish_period(path: Path, period: Period, record: Mapping[str, Any]) -> None:
     """Let a period be seen; its tiles must all be written."""
-    store = _group(path)
-    records = {**store.attrs["periods"], str(period.start): dict(record)}
-    store.attrs["periods"] = dict(sorted(records.items()))
+    mark_period(_group(path), period, record)
 
 
 def drop_period(path: Path, period: Period) -> None:
     """Let a period not be seen while it is written anew."""
-    store = _group(path)
-    records = dict(store.attrs["periods"])
-    if records.pop(str(period.start), None) is not None:
-        store.attrs["periods"] = records
+    unmark_period(_group(path), period)
 
 
 def _attributes(path: Path) -> dict[str, Any]:
@@ -296,48 +307,26 @@ def _create(path: Path, layout: CubeLayout, periods: list[Period]) -> None:
         (f"{name}_std", f"standard deviation of {LONG_NAMES[name]} over the pixels of a cell"),
     ):
         attrs = {"units": UNITS[name], "long_name": long_name}
-        _array(store, variable, "f4", (*shape, n_bands), bands, (*space, "wavelength"), attrs)
-    _array(store, "count", "i4", shape, cells, space, {"units": "1", "long_name": "pixels in the cell"})
+        add_array(store, variable, "f4", (*shape, n_bands), bands, (*space, "wavelength"), attrs, fill=np.nan)
+    attrs = {"units": "1", "long_name": "pixels in the cell"}
+    add_array(store, "count", "i4", shape, cells, space, attrs, fill=0)
     attrs = {"units": "days", "long_name": "mean time from the pixels to the end of the period"}
-    _array(store, "age", "f4", shape, cells, space, attrs)
+    add_array(store, "age", "f4", shape, cells, space, attrs, fill=np.nan)
     n = len(periods)
     since = {"units": "days since 1970-01-01", "calendar": "standard"}
     first = {"standard_name": "time", "long_name": "first day of the period, UTC", "bounds": "time_bnds"}
-    _array(store, "time", "i4", (n,), (1024,), ("time",), since | first)
-    _array(store, "time_bnds", "i4", (n, 2), (1024, 2), ("time", "bnds"), since)
+    add_array(store, "time", "i4", (n,), (1024,), ("time",), since | first, fill=0)
+    add_array(store, "time_bnds", "i4", (n, 2), (1024, 2), ("time", "bnds"), since, fill=0)
     _put_times(store, periods)
     for axis, values, attrs in (
         ("lat", grid.latitude, {"units": "degrees_north", "standard_name": "latitude"}),
         ("lon", grid.longitude, {"units": "degrees_east", "standard_name": "longitude"}),
         ("wavelength", np.array(layout.wavelength), {"units": "nm", "standard_name": "radiation_wavelength"}),
     ):
-        _array(store, axis, "f8", values.shape, values.shape, (axis,), attrs)
+        add_array(store, axis, "f8", values.shape, values.shape, (axis,), attrs, fill=0)
         store[axis][:] = values
-    _consolidate(unfinished)
+    consolidate(unfinished)
     unfinished.rename(path)
-
-
-def _array(
-    store: Any,
-    name: str,
-    dtype: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dims: tuple[str, ...],
-    attrs: Mapping[str, Any],
-) -> None:
-    from zarr.codecs import BloscCodec
-
-    store.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        fill_value=np.nan if dtype == "f4" else 0,
-        dimension_names=dims,
-        attributes=dict(attrs),
-        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-    )
 
 
 def _global_attributes(layout: CubeLayout) -> dict[str, Any]:
@@ -369,15 +358,6 @@ def _group(path: Path, *, consolidated: bool = True) -> Any:
     import zarr
 
     return zarr.open_group(path, mode="r+", use_consolidated=consolidated)
-
-
-def _consolidate(path: Path) -> None:
-    """Write the metadata of all arrays into one file, replaced at once."""
-    import zarr
-
-    with warnings.catch_warnings():  # every reader of the store has agreed on it; the specification lags
-        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(path)
 
 
 def _short(value: object) -> str:

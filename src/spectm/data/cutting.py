@@ -16,7 +16,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spectm import __version__
-from spectm.data.cube import CubeLayout, cube_layout, open_cube
+from spectm.data.cube import CubeLayout, cube_layout, open_cube, read_part
 from spectm.data.grid import Grid
 from spectm.data.origin import is_simulated, origin_mark
 from spectm.data.patch_file import PatchWriter, writing_patches
@@ -302,13 +302,7 @@ class _Windows:
         }
 
     def _read(self, name: str, i: int, rows: slice, columns: slice) -> npt.NDArray[Any]:
-        try:
-            return self.cube[name].isel(time=i, lat=rows, lon=columns).values
-        except (OSError, RuntimeError, ValueError) as error:
-            raise CubeError(
-                f"wanted {name} of {self.period(i)}, could not read it from {self.path}: {error}. Compose "
-                "this period anew."
-            ) from error
+        return read_part(self.cube, name, i, rows, columns, path=self.path, period=self.period(i))
 
     def _cut(self, values: npt.NDArray[Any], corner: tuple[IntArray, IntArray]) -> npt.NDArray[Any]:
         """Windows of a strip (lat, lon, ...), as (sample, ..., y, x)."""

@@ -14,7 +14,7 @@ from spectm.errors import CalibrationError
 from spectm.evaluation.baselines import Estimator
 from spectm.evaluation.blends import BlendEstimator, rows_clear_of
 from spectm.evaluation.task import Task
-from spectm.training.blend import spectral_views
+from spectm.training.blend import views_of_encoders
 from spectm.training.forecaster import Forecaster
 from spectm.trust.calibration import Calibration
 
@@ -94,7 +94,7 @@ def calibrate_forecaster(model: Forecaster, patches: Patches, tasks: Mapping[str
     """
     source = tasks["current"]
     everything = np.arange(len(source.rows))
-    views = [spectral_views(patches, encoder) for encoder in model.encoders or (None,)]
+    views = views_of_encoders(patches, model.encoders or (None,))
     calibration: dict[str, Calibration] = {}
     for name in ("current", "ahead"):
         task = tasks[name]

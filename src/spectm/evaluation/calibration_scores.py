@@ -14,6 +14,7 @@ import pandas as pd
 
 from spectm.errors import ScoreError
 from spectm.evaluation.scores import FLOOR, Interval, Observations, draw_weights, skill
+from spectm.trust.estimate import LEVELS
 
 __all__ = [
     "CLASSES",
@@ -32,7 +33,6 @@ __all__ = [
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
 
-LEVELS = (0.5, 0.9)
 CLASSES = ((0.1, 0.3), (0.3, 1.0), (1.0, 1.6), (1.6, 8.0), (8.0, np.inf))
 """Classes of observed concentration, ug/L: from the first value up to, and without, the second."""
 N_NODES = 513

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from spectm.data.context import day_of_year
 from spectm.data.patches import Patches
 from spectm.data.splits import Fold, excluded_by, row_times
 from spectm.errors import ApplicabilityError
@@ -94,7 +95,7 @@ def held_out_shares(patches: Patches, *, seed: int = SEED) -> pd.DataFrame:
     spectra = patches.mean_spectrum()
     whole = np.flatnonzero(np.isfinite(spectra).all(axis=1))
     days, spectra = local_days(patches.time[whole]), spectra[whole]
-    day = _day_of_year(days)
+    day = day_of_year(pd.Series(days))
     wrong = {LAKE: spectra, **corruptions(spectra, patches.wavelength, np.random.default_rng(seed))}
     names, place = np.unique(days, return_inverse=True)
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in wrong}
@@ -160,8 +161,3 @@ def _fit(patches: Patches, seen: Seen, kept: BoolArray) -> Applicability:
         dates=local_days(patches.time)[kept],
         **{name: values[kept] for name, values in seen.items()},
     )
-
-
-def _day_of_year(days: npt.NDArray[np.str_]) -> FloatArray:
-    day = days.astype("datetime64[D]")
-    return (day - day.astype("datetime64[Y]")).astype(np.float64) + 1.0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from spectm.data.context import day_of_year
 from spectm.data.patches import Patches
 from spectm.errors import PatchError
 from spectm.evaluation.sureness_familiar import ANY, LOOK, flag_shares, judged_by_look
@@ -150,14 +151,14 @@ def foreign_shares(patches: Patches, others: Sequence[Foreign]) -> pd.DataFrame:
         patches.mean_spectrum(),
         patches.wavelength,
         local_days(patches.time),
-        _day_of_year(local_days(patches.time).astype("datetime64[D]")),
+        day_of_year(pd.Series(local_days(patches.time))),
         places=np.column_stack([patches.latitude, patches.longitude]),
     )
     parts = []
     for other in others:
         Rrs = on_bands(other, patches.wavelength)
         seen = np.isfinite(Rrs).any(axis=1)
-        flags = known.flag(Rrs[seen], _day_of_year(other.date[seen]), places=other.places[seen])
+        flags = known.flag(Rrs[seen], day_of_year(pd.Series(other.date[seen])), places=other.places[seen])
         columns = {"date": other.date[seen], ANY: flags.flagged, LOOK: judged_by_look(flags)}
         parts.append(flag_shares(other.name, pd.DataFrame(columns | flags.reasons)))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -190,8 +191,3 @@ def _column(table: pd.DataFrame, path: Path, word: str) -> str:
         f"{path}: wanted a column of {word}, found none; the first ones are {', '.join(names[:6])}. Name "
         "them date, lat and lon"
     )
-
-
-def _day_of_year(date: npt.NDArray[np.datetime64]) -> FloatArray:
-    day = date.astype("datetime64[D]")
-    return (day - day.astype("datetime64[Y]")).astype(np.float64) + 1.0

@@ -20,7 +20,7 @@ from spectm.data.splits import excluded_by, row_times
 from spectm.errors import CheckpointError
 from spectm.model.encoder import SpectralEncoder
 from spectm.model.spectm import SpecTM
-from spectm.training.blend import Blend, as_seen, spectral_views, views_of_encoders
+from spectm.training.blend import Blend, as_seen, views_of_encoders
 from spectm.training.checkpoint import UNITS, check_bands
 from spectm.training.forecast import forecast, local_days, places, usual_at
 from spectm.training.settings import Settings
@@ -164,12 +164,10 @@ class Forecaster:
         CheckpointError
             If the model was not calibrated.
         """
-        estimates, seen = [], np.isfinite(log10)
+        estimates, seen, place = [], np.isfinite(log10), places(patches)
         for lead in lead_days:
             later = patches.time + np.timedelta64(round(lead * 86400), "s")
-            targets = pd.DataFrame(
-                {"station": patches.station, "place": places(patches), "date": local_days(later)}
-            )
+            targets = pd.DataFrame({"station": patches.station, "place": place, "date": local_days(later)})
             targets["overpass_time"], targets["lead_days"] = patches.time, lead
             mean, spread = forecast(patches, log10, self._spread, self.record, targets)
             estimates.append(
@@ -267,7 +265,7 @@ def train_forecaster(
     usual = record.climatology.predict(day_of_year(rows["date"]), rows["station"])
     dates, patch = rows["date"].to_numpy(dtype=np.str_), rows["patch"].to_numpy()
     models = tuple(model.eval() for model in pretrained)
-    views = [spectral_views(patches, model.encoder) for model in models] or [spectral_views(patches)]
+    views = views_of_encoders(patches, [model.encoder for model in models] or [None])
     blends = []
     for of_model in views:
         chosen = {name: columns[patch] for name, columns in of_model.items()}

@@ -16,6 +16,7 @@ from spectm.apps.bulletin.at_stations import StationWeeks
 from spectm.apps.bulletin.lookback import look_back
 from spectm.apps.bulletin.week import Week, week_of
 from spectm.apps.bulletin.words import amount, area
+from spectm.apps.columns import USUAL_THRESHOLD
 from spectm.apps.export.provenance import INFORMS, provenance
 from spectm.apps.figures import draw_series
 from spectm.apps.maps import Scene, draw_map, map_title
@@ -32,7 +33,6 @@ __all__ = ["write_bulletin"]
 
 WIDTH_IN = 4.6  # nearly that of a phone, so that letters keep their size there
 N_PERIODS = 12
-MAIN_THRESHOLD = 8.0  # ug/L, of the map of exceedance where no profile has it: the nearest one is taken
 FACTS = {
     "model": "Model",
     "model_weights_sha256": "Its weights (SHA-256)",
@@ -149,7 +149,8 @@ def _range(low: float, high: float, positive: str, negative: str) -> str:
 def _maps(chosen: Week, scene: Scene, profiles: Sequence[Profile]) -> list[Picture]:
     """The estimate, its doubt, exceedance, and the forecast."""
     values = [one.value for each in profiles for one in each.thresholds]
-    threshold = min(values, key=lambda value: abs(np.log(value / MAIN_THRESHOLD)), default=MAIN_THRESHOLD)
+    # where no profile has it, the nearest one
+    threshold = min(values, key=lambda value: abs(np.log(value / USUAL_THRESHOLD)), default=USUAL_THRESHOLD)
     shown = (
         (chosen.now, "estimate"),
         (chosen.ahead, "estimate"),
