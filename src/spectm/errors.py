@@ -1,9 +1,11 @@
 """Every exception that spectm raises on purpose: each derives from `SpectmError` and from a builtin."""
 
 __all__ = [
+    "AlertError",
     "ApplicabilityError",
     "AttributionError",
     "BandNotFoundError",
+    "BusyError",
     "CalibrationError",
     "CheckpointError",
     "ConfigError",
@@ -152,3 +154,11 @@ class StoreError(SpectmError, ValueError):
 
 class PointsError(SpectmError, ValueError):
     """A table of places that can't be read as one."""
+
+
+class BusyError(SpectmError, RuntimeError):
+    """Something can't be answered now, and can be a little later."""
+
+
+class AlertError(SpectmError, ValueError):
+    """Rules of alerts that can't be used, or a journal of alerts that is damaged or in use."""

@@ -39,7 +39,7 @@ def test_help_lists_every_command_and_is_quick() -> None:
     data = {"fetch", "inspect", "flags", "compose", "patches", "matchups"}
     simulation = {"demo", "realism", "simulate"}
     models = {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
-    shown = {"map", "export", "bulletin", "explain"}
+    shown = {"map", "export", "bulletin", "explain", "serve", "alerts"}
     studies = {"ablate", "label-efficiency"}
     assert set(COMMANDS) == data | simulation | models | shown | studies
 

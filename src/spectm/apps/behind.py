@@ -29,8 +29,8 @@ def model_behind(store: Store, name: str | None = None) -> Forecaster:
     """
     known = store.record["model"]
     if name is None:
-        beside = store.folder / str(known.get("folder", ""))
-        name = str(beside) if known.get("folder") and beside.is_dir() else str(known["name"])
+        folder = known.get("folder", "")
+        name = str(store.folder / folder) if folder else str(known["name"])
     checkpoint = read_checkpoint(model_folder(name))
     weights = (checkpoint.folder / checkpoint.meta["files"]["weights"]).read_bytes()
     found, wanted = hashlib.sha256(weights).hexdigest(), str(known["weights_sha256"])

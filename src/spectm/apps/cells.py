@@ -22,7 +22,17 @@ from spectm.training.history import MAX_DAYS
 from spectm.trust.applicability import Flags
 from spectm.trust.estimate import Estimate
 
-__all__ = ["BATCH", "CubeCells", "Windows", "estimates_of", "look_alone", "look_at", "on_bands", "some_flags"]
+__all__ = [
+    "BATCH",
+    "CubeCells",
+    "Windows",
+    "cell_patches",
+    "estimates_of",
+    "look_alone",
+    "look_at",
+    "on_bands",
+    "some_flags",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -262,6 +272,15 @@ def estimates_of(
         Estimate(mean=one.mean[:n], spread=one.spread[:n], calibration=one.calibration, least=one.least)
         for one in found
     )
+
+
+def cell_patches(cells: CubeCells, i: int, row: int, column: int) -> Patches:
+    """Window around one cell in the i-th period, the first patch, and in those that count before it."""
+    at = np.array([row]), np.array([column])
+    tile = Tile(first_row=row, last_row=row + 1, first_column=column, last_column=column + 1)
+    seen = [i, *(j for j in cells.earlier(i) if cells.counts(j, tile)[0, 0] > 0)]
+    windows = _together([one for j in seen for one in cells.windows(j, *at)])
+    return _patches(windows, slice(None), cells.wavelength)
 
 
 def _batches(

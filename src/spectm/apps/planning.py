@@ -191,6 +191,7 @@ def _origin(name: str | Path, source: Source, cells: CubeCells, out: Path) -> Or
     card = f"spectm/released/{name}/card.md" if released else "card.md"
     described = {
         "name": str(name) if released else source.model.name,
+        "folder": "" if released else _relative(source.model, out),
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "checkpoint_sha256": source.digest,
         "card": card if (source.model / "card.md").is_file() else "",
@@ -235,7 +236,8 @@ def _going_on(out: Path, record: dict[str, Any], cells: CubeCells) -> dict[str, 
             f"{known['data']['cube']}, in {out}: {other} was composed of other granules. Predict into "
             "another folder."
         )
-    return known | {"data": record["data"], "spectm_version": record["spectm_version"]}
+    places = {"model": record["model"], "data": record["data"]}  # the same, perhaps in another place
+    return known | places | {"spectm_version": record["spectm_version"]}
 
 
 def _compared(record: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -271,12 +273,12 @@ def _other_composites(known: Mapping[str, Any], now: Mapping[str, str]) -> str:
     return ""
 
 
-def _relative(cube: Path, out: Path) -> str:
+def _relative(path: Path, out: Path) -> str:
     """A path that stays right when both folders are moved together."""
     try:
-        return os.path.relpath(cube, out.resolve())
+        return os.path.relpath(path, out.resolve())
     except ValueError:  # another drive
-        return str(cube)
+        return str(path)
 
 
 def _digest(content: Any) -> str:

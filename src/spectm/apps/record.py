@@ -29,7 +29,8 @@ class Origin:
     Parameters
     ----------
     model : dict
-        ``name``, ``weights_sha256``, ``card``, ``written``, ``simulated`` and ``provenance``.
+        ``name``, ``folder`` (as ``cube``; empty where it ships), ``weights_sha256``, ``card``, ``written``,
+        ``simulated`` and ``provenance``.
     data : dict
         ``cube`` (path, relative to the store where possible), ``title``, ``source``, ``simulated``,
         ``layout`` and ``layout_sha256``.

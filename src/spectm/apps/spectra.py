@@ -55,7 +55,7 @@ class Spectrum:
         return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
 
-def spectrum_at(moment: Moment, station: Station, model: str | None = None) -> Spectrum:
+def spectrum_at(moment: Moment, station: Station, model: Forecaster | str | None = None) -> Spectrum:
     """Spectrum of the cell that a place lies in, from the cube that was predicted.
 
     Parameters
@@ -63,8 +63,8 @@ def spectrum_at(moment: Moment, station: Station, model: str | None = None) -> S
     moment : Moment
         Period.
     station : Station
-    model : str, optional
-        Name or folder of the model; that of the store otherwise.
+    model : Forecaster or str, optional
+        The model, or its name or folder; that of the store otherwise.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def spectrum_at(moment: Moment, station: Station, model: str | None = None) -> S
             f"wanted a spectrum at {station.name} in {moment.period}, found nothing seen there: cloud, or "
             "land. Choose another period or place."
         )
-    behind = model_behind(moment.store, model)
+    behind = model if isinstance(model, Forecaster) else model_behind(moment.store, model)
     if moment.store.record["settings"]["resampled"]:
         target = np.array(behind.meta["wavelength_nm"])
         Rrs = on_bands(Rrs, wavelength, target, str(moment.store.cube)).astype(np.float64)

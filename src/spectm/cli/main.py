@@ -32,6 +32,8 @@ COMMANDS = {
     "map": "draw maps, the weeks of a place, or a spectrum, from predictions",
     "export": "write predictions as netCDF, GeoTIFF or CSV for other programs",
     "bulletin": "write the weekly page: what changed, maps, stations, forecast, and how earlier ones did",
+    "alerts": "evaluate rules on predictions, and tell people by webhook or mail",
+    "serve": "show predictions in a browser, and answer programs",
     "explain": "write a page that says what an estimate, or a whole model, rests on",
     "evaluate": "score models and baselines on real data by the protocol, with a report",
     "ablate": "compare masking strategies and pretraining tasks, paired over seeds and dates",
@@ -44,7 +46,9 @@ EXTRAS = {
     "dask": "geo",
     "distributed": "geo",
     "earthaccess": "fetch",
+    "fastapi": "serve",
     "rasterio": "geo",
+    "uvicorn": "serve",
     "zarr": "geo",
 }
 INTERRUPTED = 130  # what a shell expects after Ctrl-C

@@ -23,6 +23,7 @@ __all__ = [
     "labels_from",
     "places_from",
     "profiles_from",
+    "same_lake",
 ]
 
 
@@ -94,9 +95,15 @@ def labels_from(args: argparse.Namespace, store: Store) -> Labels | None:
     if args.labels is None:
         return None
     labels = read_labels(args.labels)
-    simulated = bool(store.record["data"]["simulated"])  # the lake's; the model may be of another
-    same_origin([(f"the cube of {store.folder}", simulated), (str(args.labels), labels.simulated)])
+    same_lake(store, labels, args.labels)
     return labels
+
+
+def same_lake(store: Store, labels: Labels | None, path: Path | None) -> None:
+    """Refuse a real record beside a simulated store, and the other way round."""
+    if labels is not None:
+        simulated = bool(store.record["data"]["simulated"])  # the lake's; the model may be of another
+        same_origin([(f"the cube of {store.folder}", simulated), (str(path), labels.simulated)])
 
 
 def places_from(
