@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import composing, predicting, pretraining, simulating, whole_run
+from benchmarks import composing, predicting, pretraining, serving, simulating, whole_run
 from benchmarks.entry import Entry, machine_name
 
 __all__ = ["BENCHMARKS", "main", "write_results"]
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], list[Entry]]] = {
     "compose": composing.measure,
     "predict": predicting.measure,
     "pretraining": pretraining.measure,
+    "serve": serving.measure,
     "simulate": simulating.measure,
     "whole_pretraining": whole_run.measure,
 }

@@ -26,8 +26,7 @@ class BoundedProtocol(H11Protocol):
         self._start()
         waiting = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
         if len(waiting) >= self.most:
-            asking = [one for one in waiting if not one.is_answering] or waiting
-            min(asking, key=lambda one: one.since).transport.abort()
+            min(waiting, key=lambda one: (one.standing, one.since)).transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Start the clock of a further request."""
@@ -46,10 +45,12 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     @property
-    def is_answering(self) -> bool:
-        """Whether a request is whole and its answer on the way."""
+    def standing(self) -> int:
+        """Who gives way first: 0 asks and is not whole, 1 was answered and is silent, 2 is being answered."""
+        if self._deadline is None:
+            return 1
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn types it as if it were always there
-        return cycle is not None and not cycle.response_complete and not cycle.more_body
+        return 2 if cycle is not None and not cycle.response_complete and not cycle.more_body else 0
 
     def _start(self) -> None:
         self.since = self.loop.time()

@@ -68,6 +68,7 @@ export class Part {
       if (this.#abort !== abort) return false;
       this.#key = null; // the same question may be asked again
       this.busy(false);
+      // what is left of an older answer would stand under the newer question
       this.fail(error.message, () => this.ask(key, load), error);
       return false;
     }

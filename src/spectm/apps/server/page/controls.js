@@ -65,6 +65,7 @@ export class Controls {
     fill(byId("horizon"), horizons);
     const titles = new Map(area.thresholds.map((one) => [one.profile, one.profile_title]));
     fill(byId("profile"), [...titles].map(([name, title]) => el("option", { value: name }, title)));
+    document.querySelector(".pair").hidden = !area.thresholds.length;
     byId("period").max = periods.length - 1;
     this.show(state, area, periods);
   }

@@ -2,7 +2,7 @@
 
 import { Part, blob, inArea, address, json } from "./api.js";
 import { Controls, whatIsShown } from "./controls.js";
-import { byId, fill, problem } from "./dom.js";
+import { byId, el, fill, problem } from "./dom.js";
 import { showLegend } from "./legend.js";
 import { canDraw, makeMap } from "./map.js";
 import { makePlain } from "./plain.js";
@@ -10,7 +10,7 @@ import { Place } from "./place.js";
 import { readState, writeState } from "./state.js";
 import { showStations, valueOf } from "./stations.js";
 import { showAbout, showArea } from "./about.js";
-import { coordinates, plural } from "./words.js";
+import { coordinates, day, plural } from "./words.js";
 
 const WAIT = 150; // ms that the slider must rest before a map is asked for
 const SILENCE = 700; // ms after the last change until it is said
@@ -27,16 +27,33 @@ let speaking = 0;
 const controls = new Controls({ change, announce: say });
 const place = new Place({ back: () => byId("places-title").focus() });
 const starting = new Part({ show: started, fail: failed("page-problem") });
-const opening = new Part({ show: opened, fail: failed("page-problem") });
+const opening = new Part({
+  show: opened,
+  fail: (...why) => {
+    byId("area").value = area?.id ?? "";
+    failed("page-problem")(...why);
+  },
+});
 const drawing = new Part({
   show: drawn,
-  fail: failed("map-problem"),
+  fail: (...why) => {
+    map.clear();
+    delete byId("map").dataset.shown;
+    failed("map-problem")(...why);
+  },
   busy: (on) => {
     byId("busy").hidden = !on;
     byId("map").setAttribute("aria-busy", String(on));
   },
 });
-const listing = new Part({ show: listed, fail: failed("stations-problem") });
+const listing = new Part({
+  show: listed,
+  fail: (...why) => {
+    listed([]);
+    failed("stations-problem")(...why);
+  },
+  busy: (on) => byId("stations").setAttribute("aria-busy", String(on)),
+});
 
 function failed(id) {
   return (message, again) => {
@@ -77,7 +94,10 @@ async function opened([found, foundPeriods, outline]) {
   showAbout(area, outline);
   byId("parts").hidden = false;
   if (!periods.length) return failed("page-problem")("No days have been predicted here yet.", start);
+  const wanted = state.day;
   state = controls.fitted(state, area, periods);
+  const covered = !wanted || periods.some((one) => one.first <= wanted && wanted <= one.last);
+  if (!covered) fill(byId("page-problem"), el("p", { class: "meta" }, `Nothing was predicted for ${day(wanted)}; these are other days.`));
   controls.build(state, area, periods);
   await makeOne(outline);
   refresh();

@@ -36,7 +36,7 @@ export async function makeMap(container, { area, outline, title, choose, chooseS
     dragRotate: false,
     pitchWithRotate: false,
     touchPitch: false,
-    renderWorldCopies: false,
+    renderWorldCopies: east > 180, // a grid over the date line lies in two of them
     fadeDuration: 0,
     locale: {
       "Map.Title": `Map of ${title}. Arrow keys move it, plus and minus zoom, Enter chooses its middle.`,
@@ -46,16 +46,16 @@ export async function makeMap(container, { area, outline, title, choose, chooseS
   map.keyboard.disableRotation();
   map.addControl(new library.NavigationControl({ showCompass: false }), "top-left");
   map.addControl(new library.ScaleControl({ maxWidth: 110 }), "bottom-right");
-  map.on("click", (event) => choose(event.lngLat.lat, event.lngLat.lng));
+  const chooseOn = ({ lat, lng }) => choose(lat, ((((lng + 180) % 360) + 360) % 360) - 180);
+  map.on("click", (event) => chooseOn(event.lngLat));
   const canvas = map.getCanvas();
   container.append(el("span", { class: "crosshair", "aria-hidden": "true" }));
   canvas.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    const middle = map.getCenter();
-    choose(middle.lat, middle.lng);
+    if (event.key === "Enter") chooseOn(map.getCenter());
   });
   await ready(map);
-  const stations = new Stations(library, map, chooseStation);
+  const on = ({ latitude, longitude }) => [longitude < west ? longitude + 360 : longitude, latitude];
+  const stations = new Stations(library, map, { choose: chooseStation, on });
   let chosen = null;
   return {
     picture: "overlay",
@@ -64,6 +64,9 @@ export async function makeMap(container, { area, outline, title, choose, chooseS
       map.getSource("cells").updateImage({ image });
       map.triggerRepaint();
     },
+    clear() {
+      map.getSource("cells").updateImage({ image: new ImageData(1, 1) });
+    },
     setStations: (found) => stations.show(found),
     mark: (name) => stations.mark(name),
     setChosen(place) {
@@ -71,9 +74,8 @@ export async function makeMap(container, { area, outline, title, choose, chooseS
       chosen = null;
       if (!place) return;
       const element = el("span", { class: "chosen", role: "img", "aria-label": "The chosen place" });
-      chosen = new library.Marker({ element }).setLngLat([place.longitude, place.latitude]).addTo(map);
-      if (!map.getBounds().contains([place.longitude, place.latitude]))
-        map.easeTo({ center: [place.longitude, place.latitude], animate: !still });
+      chosen = new library.Marker({ element }).setLngLat(on(place)).addTo(map);
+      if (!map.getBounds().contains(on(place))) map.easeTo({ center: on(place), animate: !still });
     },
     remove: () => map.remove(),
   };
@@ -131,9 +133,11 @@ class Stations {
   #library;
   #map;
   #choose;
+  #on;
   #shown = [];
 
-  constructor(library, map, choose) {
+  constructor(library, map, { choose, on }) {
+    this.#on = on;
     this.#library = library;
     this.#map = map;
     this.#choose = choose;
@@ -157,7 +161,7 @@ class Stations {
         event.stopPropagation(); // or the map would be clicked as well
         this.#choose(station);
       });
-      const at = [station.longitude, station.latitude];
+      const at = this.#on(station);
       const marker = new this.#library.Marker({ element }).setLngLat(at).addTo(this.#map);
       return { station, marker, element, label, at };
     });

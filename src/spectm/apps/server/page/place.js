@@ -15,14 +15,16 @@ export class Place {
   #state = null;
   #area = null;
   #forward = false;
+  #weeks = null; // of the place, from the server
   #point;
   #series;
   #spectrum;
   #explanation;
 
   constructor({ back }) {
-    this.#point = part("place-problem", (found) => this.#showPoint(found), byId("place-facts"));
-    this.#series = part("series-body", (found) => this.#showSeries(found));
+    const clear = () => this.#clear();
+    this.#point = part("place-problem", (found) => this.#showPoint(found), { clear, busy: byId("place-facts") });
+    this.#series = part("series-body", (found) => this.#showWeeks((this.#weeks = found)));
     this.#spectrum = part("spectrum-body", (found) => fill(byId("spectrum-body"), spectrumFigure(found)));
     this.#explanation = part("explanation-body", (found) =>
       fill(byId("explanation-body"), explanationOf(found, this.#area.detection_limit)),
@@ -37,7 +39,7 @@ export class Place {
   }
 
   close() {
-    this.#at = null;
+    this.#at = this.#weeks = null;
     for (const one of [this.#point, this.#series, this.#spectrum, this.#explanation]) one.stop();
     byId("place").hidden = true;
   }
@@ -48,14 +50,15 @@ export class Place {
     byId("place").hidden = false;
     byId("place-title").textContent = name;
     byId("place-where").textContent = "";
-    for (const id of ["place-facts", "series-body"]) fill(byId(id));
-    this.#parts(false);
+    this.#clear();
     const known = stations.map((one) => one.name).join(", ");
     fill(byId("place-problem"), problem(`There is no station of this name on this map. There are ${known}.`));
   }
 
   show(at, state, area) {
+    const other = JSON.stringify([at, area.id]) !== JSON.stringify([this.#at, this.#area?.id]);
     [this.#at, this.#state, this.#area] = [at, state, area];
+    if (other) this.#clear(); // numbers of one place must not stand under the name of another
     const words = degrees(at.latitude, at.longitude);
     byId("place-title").textContent = state.station ?? words;
     byId("place-where").textContent = state.station ? words : "A place on the map";
@@ -64,6 +67,13 @@ export class Place {
     // the profile chooses rows among what is known, so it is part of the question
     this.#point.ask(`${url} ${state.profile} ${state.horizon}`, (signal) => json(url, signal));
     if (this.#forward) this.#bringForward();
+  }
+
+  #clear() {
+    this.#weeks = null;
+    for (const one of [this.#series, this.#spectrum, this.#explanation]) one.stop();
+    for (const id of ["place-problem", "place-facts", "series-body", "spectrum-body", "explanation-body"]) fill(byId(id));
+    for (const id of ["series", "spectrum", "explanation"]) byId(id).hidden = true;
   }
 
   #address(what, parameters = {}) {
@@ -79,29 +89,24 @@ export class Place {
       title.scrollIntoView({ block: "start", behavior: still.matches ? "auto" : "smooth" });
   }
 
-  #parts(shown) {
-    for (const id of ["series", "spectrum", "explanation"]) byId(id).hidden = !shown;
-  }
-
   #showPoint(found) {
     fill(byId("place-problem"));
     fill(byId("place-facts"), factsOf(found, this.#area, this.#state));
     if (!this.#state.station) byId("place-where").textContent = `In the cell around ${degrees(found.latitude, found.longitude)}`;
-    this.#parts(true);
     const seen = found.estimates.some((one) => one.microcystin !== null);
-    byId("spectrum").hidden = byId("explanation").hidden = !seen;
-    byId("explanation").hidden ||= !this.#area.can_explain;
-    this.#askSeries();
+    byId("series").hidden = false;
+    byId("spectrum").hidden = !seen;
+    byId("explanation").hidden = !seen || !this.#area.can_explain;
+    this.#askWeeks();
     if (seen) this.#askOpened();
   }
 
-  #askSeries() {
-    const state = this.#state;
-    const ask = (horizon, signal) => json(this.#address("series", { horizon }), signal);
-    const key = `${this.#address("series")} ${state.profile} ${state.day}`;
-    const [now, ahead] = [this.#area.horizons[0], this.#area.horizons[1]];
-    this.#series.ask(key, (signal) =>
-      Promise.all([ask(now, signal), ahead === undefined ? [] : ask(ahead, signal)]),
+  #askWeeks() {
+    if (this.#weeks) return this.#showWeeks(this.#weeks); // only days or thresholds have changed
+    const [now, ahead] = this.#area.horizons;
+    const urls = [now, ahead].map((horizon) => this.#address("series", { horizon }));
+    this.#series.ask(urls[0], (signal) =>
+      Promise.all([json(urls[0], signal), ahead === undefined ? [] : json(urls[1], signal)]),
     );
   }
 
@@ -118,7 +123,7 @@ export class Place {
     }
   }
 
-  #showSeries([past, ahead]) {
+  #showWeeks([past, ahead]) {
     const { profile, day, station } = this.#state;
     const figure = seriesFigure({
       past,
@@ -132,18 +137,18 @@ export class Place {
   }
 }
 
-/** A part of the panel with its own waiting, its own errors, and what it empties when it fails. */
-function part(id, show, emptied = null) {
+/** A part of the panel with its own waiting and its own errors. */
+function part(id, show, { clear = () => {}, busy = null } = {}) {
   const body = byId(id);
   return new Part({
     show,
     fail: (message, again) => {
-      if (emptied) fill(emptied);
+      clear();
       fill(body, problem(message, () => (fill(body), again())));
     },
     busy: (on) => {
-      body.setAttribute("aria-busy", String(on));
-      if (on && !body.hasChildNodes() && !emptied) fill(body, el("p", { class: "meta" }, "Loading …"));
+      (busy ?? body).setAttribute("aria-busy", String(on));
+      if (on && !busy && !body.hasChildNodes()) fill(body, el("p", { class: "meta" }, "Loading …"));
     },
   });
 }

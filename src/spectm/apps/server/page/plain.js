@@ -19,6 +19,9 @@ export function makePlain(container, { title }) {
       image.alt = words;
       image.hidden = false;
     },
+    clear() {
+      image.hidden = true;
+    },
     setStations() {},
     mark() {},
     setChosen() {},

@@ -5,17 +5,8 @@ export const UNIT = "µg/L";
 
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** To so many digits, with commas and without an exponent. */
-export function digits(value, n = 2) {
-  const rounded = Number(value.toPrecision(n));
-  if (Math.abs(rounded) >= 10) return rounded.toLocaleString("en-GB");
-  return Math.abs(rounded) >= 1e-4 ? trimmed(value, n) : String(rounded);
-}
-
-function trimmed(value, n) {
-  const written = value.toPrecision(n);
-  return written.includes("e") ? String(Number(written)) : written;
-}
+/** To so many digits. */
+export const digits = (value, n = 2) => String(Number(value.toPrecision(n)));
 
 /** A concentration; what lies at the detection limit as below it. */
 export function amount(value, least) {
