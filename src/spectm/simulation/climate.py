@@ -38,8 +38,9 @@ PIGMENT_PIVOT, PIGMENT_POWER = 17.0, 0.7  # mg m^-3
 # Microcystin as a power of phycocyanin: the denser, the less of it is toxic.
 TOXIN_POWER = 0.78
 
-# mg of dry weight for each ug of chlorophyll-a, and mg/L of suspended solids for each NTU.
-DRY_WEIGHT, SOLIDS_PER_NTU = 0.08, 1.1
+# Volatile suspended solids, mg/L, that go with 1 ug/L of chlorophyll-a, and the power by which they grow with it
+# (GLERL's surface samples of 2012-2019); mg/L of suspended solids for each NTU.
+DRY_WEIGHT, DRY_WEIGHT_POWER, SOLIDS_PER_NTU = 0.37, 0.74, 1.1
 
 
 LEAST = 0.01  # of a pivot: below, a property stays as it is there
@@ -104,9 +105,9 @@ HABITS: dict[str, Habit] = {
         date=0.22,
         local=0.26,
     ),
-    # g m^-3; stirred up by wind
+    # g m^-3, what is left of suspended solids without the volatile; stirred up by wind
     "minerals": Habit(
-        course=(1.25, 1.18, 1.03, 0.9, 0.57, 0.8, 0.89, 0.95, 1.15),
+        course=(1.24, 1.16, 1.0, 0.84, 0.42, 0.65, 0.79, 0.89, 1.11),
         rivers=0.8,
         detroit=-1.9,
         shallow=0.27,
@@ -228,7 +229,7 @@ def microcystin(phycocyanin: FloatArray, toxin: FloatArray) -> FloatArray:
 
 def suspended_solids(minerals: npt.ArrayLike, all_chlorophyll: npt.ArrayLike) -> FloatArray:
     """Dry weight of minerals (g m^-3) and of all algae together (their chlorophyll-a, mg m^-3), mg/L."""
-    return np.asarray(minerals) + DRY_WEIGHT * np.asarray(all_chlorophyll)
+    return np.asarray(minerals) + DRY_WEIGHT * np.asarray(all_chlorophyll) ** DRY_WEIGHT_POWER
 
 
 def turbidity(minerals: npt.ArrayLike, all_chlorophyll: npt.ArrayLike) -> FloatArray:

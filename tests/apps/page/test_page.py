@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 from PIL import Image
 
+from spectm.apps.bulletin import words
 from tests.apps.page.conftest import SCRIPT, STATIONS, Visit
 
 pytestmark = pytest.mark.slow
@@ -93,14 +94,14 @@ def test_a_station_is_clicked_on_the_map(visit: Callable[..., Visit]) -> None:
     (pier,) = (one for one in asked(there, "areas/bay/stations?period=2024-08-28") if one["name"] == "Pier")
     now, ahead = pier["estimates"]
     cards = page.locator("#place-facts .card").all_inner_texts()
-    assert f"{now['microcystin']:#.2g}" in cards[0]
-    assert f"{now['low90']:#.2g} to " in cards[0]
-    assert f"{ahead['high90']:#.2g}" in cards[1]
+    assert f"{words.amount(now['microcystin'], 0.1)} µg/L" in cards[0]
+    assert words.interval(now["low90"], now["high90"], 0.1) in cards[0]
+    assert words.interval(ahead["low90"], ahead["high90"], 0.1) in cards[1]
     assert "about 5 to 12 September 2024" in cards[1]
     rows = page.locator(".chances tbody tr").all_inner_texts()
     assert [row.split()[0] for row in rows] == ["1", "12", "24"]
     one = next(each["probability"] for each in now["exceedance"] if each["threshold"] == 1.0)
-    assert f"{100 * one:.0f} %" in rows[0]
+    assert words.percent(one) in rows[0]
     page.wait_for_selector("#series-body svg.chart .estimate")
     assert page.locator("#series-body tbody tr").count() == 5  # four periods and the newest forecast
     assert page.evaluate("getComputedStyle(document.querySelector('.chosen')).visibility") == "visible"
@@ -116,7 +117,7 @@ def test_the_map_is_clicked_anywhere(visit: Callable[..., Visit]) -> None:
     there.page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.12 * box["height"])
     there.page.wait_for_selector("#place-facts .nothing")
     assert "nothing was seen here" in there.page.inner_text("#place-facts")
-    assert re.search(r"at=41\.9\d+%2C-83\.2\d+", there.page.url)
+    assert re.search(r"at=41\.97\d+%2C-83\.18\d+", there.page.url)
 
 
 def test_threshold_and_profile_are_changed(visit: Callable[..., Visit]) -> None:
@@ -278,6 +279,7 @@ def test_a_link_that_makes_no_sense_opens_what_there_is(visit: Callable[..., Vis
         there.page.goto("about:blank")  # or only the part after # would change
         there.open(view)
         assert there.page.inner_text("#view-title") == "Estimated microcystin, 28 August to 4 September 2024"
+        assert ("1 January 1999" in there.page.inner_text("#page-problem")) == ("1999" in view)
     assert there.complaints == []
 
 
@@ -303,6 +305,7 @@ def test_an_error_is_said_in_words_and_tried_again(visit: Callable[..., Visit]) 
     page.goto(there.root)
     page.wait_for_selector("#map-problem .problem")
     assert "found <b>none</b>. Ask again." in page.inner_text("#map-problem")
+    assert page.get_attribute("#map", "data-shown") is None  # nothing old stands under the new title
     page.wait_for_selector("#stations-problem .problem")
     assert "can’t be reached" in page.inner_text("#stations-problem")
     page.unroute("**/overlay.png*")
@@ -370,8 +373,29 @@ def test_spectrum_and_explanation_are_asked_for_when_they_are_opened(visit: Call
     page.click("#explanation > summary")
     page.wait_for_selector("#explanation-body table")
     assert "<b>phycocyanin</b>" in page.inner_text("#explanation-body")
-    assert "+0.30 (× 2.0)" in page.inner_text("#explanation-body")
+    assert "+0.30 (× 2)" in page.inner_text("#explanation-body")
     assert there.complaints == []
+
+
+def test_numbers_are_worded_as_in_the_bulletin(visit: Callable[..., Visit]) -> None:
+    page = visit().page
+    page.goto(visit().root)
+    values = [0.0, 0.05, 0.1, 0.104, 0.25, 0.996, 1.0, 1.96, 9.96, 10.4, 99.6, 123.4, 4321.0, None]
+    run = """async ([name, rows]) => {
+      const words = await import('/page/words.js');
+      return rows.map((row) => words[name](...row));
+    }"""
+    numbers = [float("nan") if value is None else value for value in values]
+    assert page.evaluate(run, ["amount", [[one, 0.1] for one in values]]) == [
+        words.amount(one, 0.1) for one in numbers
+    ]
+    shares = [0.0, 0.004, 0.0149, 0.5, 0.983, 0.996, 1.0, None]
+    assert page.evaluate(run, ["percent", [[one] for one in shares]]) == [
+        words.percent(float("nan") if one is None else one) for one in shares
+    ]
+    typed = ["41.83, -83.19", "41.83N 83.19W", "41.83° n, 83.19° w", " −41.83;83.19 "]
+    found = page.evaluate(run, ["coordinates", [[one] for one in typed]])
+    assert [(one["latitude"], one["longitude"]) for one in found] == [(41.83, -83.19)] * 3 + [(-41.83, 83.19)]
 
 
 def test_nothing_is_wider_than_the_screen(visit: Callable[..., Visit]) -> None:

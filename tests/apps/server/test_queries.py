@@ -180,7 +180,11 @@ def test_refuses_with_a_sentence_and_no_path(client: TestClient, address: str, c
 def test_an_unknown_profile_is_none_of_the_known(client: TestClient) -> None:
     known = {one["profile"] for one in client.get("/api/v1/thresholds").json()}
     assert {"who-2020", "epa-2015", "epa-2019"} <= known
-    assert client.get("/api/v1/thresholds/none").status_code == 404
+    only = client.get("/api/v1/thresholds?profile=epa-2015").json()
+    assert [one["value"] for one in only] == [0.3, 1.6]
+    answer = client.get("/api/v1/thresholds?profile=epa-2016")
+    assert answer.status_code == 404
+    assert "did you mean" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

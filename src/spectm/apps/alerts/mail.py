@@ -122,6 +122,8 @@ def mail(receiver: Mail, message: EmailMessage, to: Sequence[str], latest: Deadl
 def _refused(codes: Sequence[int], taken_by: tuple[str, ...]) -> Attempt:
     """Nobody, or not everybody, was taken: below 500 is for now, above for good."""
     said = ", ".join(map(str, sorted(set(codes))))
-    detail = f"it answered {said}" + (f" for {len(codes)} addresses" if taken_by else "")
+    detail = f"it answered {said}" + (
+        f" for {len(codes)} of {len(codes) + len(taken_by)} addresses" if taken_by else ""
+    )
     for_now = any(code < 500 for code in codes)
     return Attempt(end="again" if for_now else "refused", detail=detail, taken_by=taken_by)

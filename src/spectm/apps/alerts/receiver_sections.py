@@ -27,7 +27,7 @@ OURS = {
 }
 # What a token looks like: a long word of letters and digits, or of large and small letters.
 LONG_WORD = re.compile(
-    r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9+=~:]{12,}|(?=[^/]*[a-z][^/]*[A-Z])[A-Za-z0-9+=~:]{20,}"
+    r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9+=~:]{16,}|(?=[^/]*[a-z][^/]*[A-Z])[A-Za-z0-9+=~:]{20,}"
 )
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 TOKEN_NAME = re.compile(r"key|token|secret|passw|pwd|auth|sig|code|credential", re.IGNORECASE)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 
 import spectm
 from spectm.apps.polygons import parse_polygon
@@ -34,7 +34,8 @@ from spectm.apps.server.parameters import (
     place_at,
 )
 from spectm.apps.shores import outlines_of
-from spectm.trust.thresholds import profile, profile_names
+from spectm.trust.thresholds import profile as profile_of
+from spectm.trust.thresholds import profile_names
 
 __all__ = ["area_routes", "place_routes"]
 
@@ -51,9 +52,12 @@ def area_routes(areas: Mapping[str, Area]) -> APIRouter:
         return Health(status="ok", version=spectm.__version__)
 
     @router.get("/thresholds")
-    def thresholds() -> list[ThresholdAnswer]:
-        """All threshold profiles that ship, with their sources."""
-        return asking.threshold_answers(profile(name) for name in profile_names())
+    def thresholds(
+        profile: Annotated[str | None, Query(max_length=100, description="One of them, by its name.")] = None,
+    ) -> list[ThresholdAnswer]:
+        """Threshold profiles that ship, with their sources; other thresholds may be asked for by value."""
+        names = profile_names() if profile is None else (profile,)
+        return asking.threshold_answers(profile_of(name) for name in names)
 
     @router.get("/areas")
     def list_areas() -> list[AreaSummary]:

@@ -76,7 +76,7 @@ function share(value) {
   if (value === null) return null;
   return svg(
     "svg",
-    { viewBox: "0 0 60 6", class: "share", "aria-hidden": "true" },
+    { viewBox: "0 0 60 6", preserveAspectRatio: "none", class: "share", "aria-hidden": "true" },
     svg("rect", { width: 60, height: 6, class: "rest" }),
     svg("rect", { width: 60 * value, height: 6, class: "part" }),
   );

@@ -4,7 +4,7 @@ import { el, fill, svg } from "./dom.js";
 import { named } from "./words.js";
 
 const WIDTH = 420;
-const LEFT = 16;
+const LEFT = 22;
 const BAR = { y: 2, height: 16 };
 
 /** Where a value lies along the bar, from 0 to 1. */
@@ -26,7 +26,7 @@ export function showLegend(element, look, threshold, unseen) {
     el(
       "ul",
       { class: "signs" },
-      el("li", {}, swatch("hatched"), "flagged: unlike the water the model learned from"),
+      el("li", {}, swatch("hatched", look.stops[Math.floor(look.stops.length / 3)][1]), "flagged: unlike the water the model learned from"),
       el("li", {}, swatch("blank", unseen), unseen ? "water that was not seen" : "no estimate: not seen, or land"),
       el("li", {}, swatch("round"), "station"),
     ),
@@ -55,7 +55,7 @@ function bar(look, words) {
 function swatch(kind, colour = null) {
   const inside = {
     hatched: [
-      svg("rect", { width: 24, height: 16, fill: "#5ec962" }),
+      svg("rect", { width: 24, height: 16, fill: colour }),
       ...[-8, 0, 8, 16].map((x) => svg("path", { d: `M${x} 16 l16 -16`, class: "hatch" })),
     ],
     blank: [svg("rect", { width: 24, height: 16, class: colour ? null : "blank", fill: colour })],
