@@ -185,7 +185,7 @@ def test_names_from_files_are_text_and_nothing_else(page: Path, read: Page) -> N
 def test_it_says_what_it_is_and_is_not(read: Page) -> None:
     assert CAVEAT in read.text
     assert "informs and decides nothing" in read.text
-    assert "Simulated. Nothing on this page was measured" in read.text
+    assert "Simulated. Nothing here was measured" in read.text
     for text in ("made-up-2024", "WHO/HEP/ECH/WSH/2020.6", "0123456789abcdef" * 4):
         assert text in read.text
     assert "Beyond the maps, and left out: Far <b>away</b>" in read.text

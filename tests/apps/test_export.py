@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,9 +15,11 @@ import xarray as xr
 
 from spectm.apps.export.geotiff import BANDS, style, write_geotiff
 from spectm.apps.export.netcdf import write_netcdf
-from spectm.apps.export.table import cell_table, write_csv
+from spectm.apps.export.provenance import made_up
+from spectm.apps.export.table import cell_table, station_table, write_csv
 from spectm.apps.looks import LOOKS
 from spectm.apps.moment import moment_at
+from spectm.apps.places import Station
 from spectm.apps.store import Store, open_store
 from spectm.cli.main import main
 from spectm.errors import OutputError
@@ -203,7 +207,9 @@ def test_points_are_exported_with_their_origin(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--format", "geotiff", "--out", "map.png"], "wanted a GeoTIFF (.tif), found 'map.png'"),
+        (["--format", "geotiff", "--out", "map.png"], "wanted a name that ends in .tif or .tiff for geotiff"),
+        (["--format", "csv", "--out", "cells.nc"], "wanted a name that ends in .csv for csv"),
+        (["--format", "netcdf", "--out", "season"], "wanted a name that ends in .nc for netcdf"),
         (["--format", "csv", "--all", "--out", "x.csv"], "One file of csv holds one period"),
         (["--format", "netcdf", "--points", "--out", "x.nc"], "wanted --points with --format csv"),
         (["--format", "csv", "--points", "--out", "x.csv"], "found maps alone"),
@@ -216,10 +222,45 @@ def test_what_can_not_be_exported_is_refused(
     store: Store, capsys: pytest.CaptureFixture[str], words: list[str], message: str, tmp_path: Path
 ) -> None:
     words = [*words[:-1], str(tmp_path / words[-1])]
-    assert message.replace("map.png", str(tmp_path / "map.png")) in fails(
-        capsys, "export", store.folder, *words
-    ) or message in fails(capsys, "export", store.folder, *words)
+    assert message in fails(capsys, "export", store.folder, *words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stations_have_a_line_each_whether_they_were_seen_or_not(store: Store) -> None:
+    moment = moment_at(store, 1)
+    seen, unseen = (np.argwhere(moment.seen == one)[0] for one in (True, False))
+    side = moment.grid.resolution
+
+    def station(name: str, cell: Sequence[int]) -> Station:
+        row, column = cell  # not its centre: a station lies anywhere in its cell
+        place = moment.grid.north - (row + 0.3) * side, moment.grid.west + (column + 0.6) * side
+        return Station(name=name, latitude=place[0], longitude=place[1])
+
+    far = Station(name="far", latitude=0.0, longitude=0.0)
+    table = station_table(store, 1, [station("cloudy", unseen), far, station("clear", seen)])
+    assert list(table["station"]) == ["cloudy", "clear"]
+    assert np.isnan(table["microcystin_ug_per_l"][0])
+    assert (table["flagged"][0], table["observed"][0]) == ("", "")
+    cells = cell_table(store, 1)
+    here = np.isclose(cells[["latitude", "longitude"]], table[["latitude", "longitude"]].iloc[1]).all(axis=1)
+    one = table.drop(columns="station").tail(1).reset_index(drop=True)
+    pd.testing.assert_frame_equal(one, cells[here].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("lake", "model", "said"),
+    [
+        (True, True, "Simulated. Nothing here was measured"),
+        (True, False, "only the model that reads them learned from measurements"),
+        (False, True, "the model that reads them learned from a computer’s lake alone"),
+        (False, False, ""),
+    ],
+)
+def test_says_what_is_simulated(store: Store, lake: bool, model: bool, said: str) -> None:
+    record = {"data": {"simulated": lake}, "model": {"simulated": model}}
+    found = made_up(replace(store, record=record))
+    assert said in found
+    assert bool(found) == (lake or model)
 
 
 @pytest.mark.slow
@@ -228,13 +269,13 @@ def test_a_store_that_is_none_or_half_is_refused(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rest = ["--format", "csv"] if command == "export" else []
-    rest += ["--out", tmp_path / "out"]
+    rest += ["--out", tmp_path / "out.csv"]
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "run.json" in fails(capsys, command, empty, *rest)
     half = make_store(tmp_path / "half", n_periods=2, unfinished=(0, 1))
     assert "wanted at least one whole period" in fails(capsys, command, half, *rest)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.csv").exists()
 
 
 @pytest.mark.slow

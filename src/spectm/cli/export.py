@@ -13,7 +13,7 @@ from spectm.errors import OutputError
 
 __all__ = ["add_arguments", "run"]
 
-FORMATS = ("netcdf", "geotiff", "csv")
+FORMATS = {"netcdf": (".nc",), "geotiff": (".tif", ".tiff"), "csv": (".csv",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,12 @@ def run(args: argparse.Namespace) -> int:
         raise OutputError(f"wanted --points with --format csv, found {args.format}. Points are no map.")
     if args.points and (args.period != LATEST or args.days_ahead):
         raise OutputError("--period and --days-ahead are of cells; --points writes all of points.csv.")
+    ends = FORMATS[args.format]
+    if args.out.suffix.lower() not in ends:
+        raise OutputError(
+            f"wanted a name that ends in {' or '.join(ends)} for {args.format}, found {args.out}. "
+            "Programs go by the end of a name."
+        )
     for path in _written(args, open_store(args.store)):
         print(f"wrote {path}")
     return 0

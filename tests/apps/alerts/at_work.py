@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -123,17 +123,23 @@ def post_office(context: ssl.SSLContext | None = None, *, at_once: bool = False)
                 self.request = context.wrap_socket(self.request, server_side=True)
             super().setup()
 
+        def finish(self) -> None:
+            with suppress(OSError):
+                super().finish()
+            self.request.close()  # the server closes what it knows of, which is not TLS
+
         def handle(self) -> None:
             self.say(seen.greeting)
             while seen.floods:
                 self.say("220-" + "y" * 5000)
             sender, to, ready = "", [], seen.password is None
-            for raw in self.rfile:
+            while raw := self.rfile.readline():
                 line = raw.decode().strip()
                 seen.said.append(line)
                 word = line.split(":")[0].split(" ")[0].upper()
                 if word == "EHLO":
-                    extras = ["STARTTLS"] if seen.offers_tls else []
+                    extras = ["here"]
+                    extras += ["STARTTLS"] if seen.offers_tls else []
                     extras += ["AUTH PLAIN"] if seen.password is not None else []
                     for extra in extras:
                         self.say(f"250-{extra}")

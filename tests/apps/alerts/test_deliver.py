@@ -195,8 +195,12 @@ def test_the_run_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.
     """Also where a thread hangs in what can't be ended, such as a look-up of a name."""
     monkeypatch.setattr(delivering, "GRACE_S", 0.1)
     hung = threading.Event()
-    late = Attempt(end="taken", detail="too late")
-    monkeypatch.setattr(delivering, "post", lambda *_: late if hung.wait(20) else late)
+
+    def hang(*_: object) -> Attempt:
+        hung.wait(20)
+        return Attempt(end="taken", detail="too late")
+
+    monkeypatch.setattr(delivering, "post", hang)
     start = time.monotonic()
     why = sent(tmp_path, hook(1), patience=Patience(waits=(), seconds=0.2))
     assert why == ["no time was left"]
@@ -240,18 +244,20 @@ def test_below_500_is_for_now(tmp_path: Path, answer: str, n_attempts: int) -> N
         assert sum(line.upper().startswith("MAIL") for line in at.said) == n_attempts
 
 
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(ca: trustme.CA, tmp_path: Path) -> Path:
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return tmp_path / "ca.pem"
+
+
 @pytest.mark.slow
 class TestTls:
     """Certificates are verified, whatever happens."""
-
-    @pytest.fixture(scope="class")
-    def ca(self) -> trustme.CA:
-        return trustme.CA()
-
-    @pytest.fixture
-    def ca_file(self, ca: trustme.CA, tmp_path: Path) -> Path:
-        ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        return tmp_path / "ca.pem"
 
     def context(self, ca: trustme.CA, name: str = "localhost") -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

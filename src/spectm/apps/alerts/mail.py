@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
@@ -15,6 +16,10 @@ from spectm.apps.alerts.receivers import Mail, Secret
 from spectm.errors import AlertError
 
 __all__ = ["mail", "mail_of"]
+
+
+# A long subject stays on one line: folded, its first line would be empty, and some servers mind that.
+WIDE = SMTP.clone(max_line_length=400)
 
 
 class _Server(smtplib.SMTP):
@@ -59,7 +64,7 @@ def mail_of(receiver: Mail, subject: str, text: str, key: str, time: str) -> Ema
     time : str
         When the alert was made, ISO 8601.
     """
-    message = EmailMessage()
+    message = EmailMessage(WIDE)
     message["From"] = receiver.sender
     message["To"] = ", ".join(receiver.to)
     message["Subject"] = subject

@@ -132,12 +132,13 @@ def _learned_from(week: Week, pairs: pd.DataFrame) -> str | None:
         model = model_behind(week.store)
     except (CheckpointError, StoreError):
         return "The model is not at hand, so it is not known which of these samples it was trained on."
-    n = int(model.knows(pairs[["station", "date"]]).sum())
+    times = pairs.assign(sample_time=pairs["time"], overpass_time=pairs["time"])
+    n = int((model.knows(pairs[["station", "date"]]) | model.is_near(times)).sum())
     if not n:
-        return "The model was trained on none of these samples."
+        return "The model was trained on none of these samples, nor on any within 60 hours of one."
     return (
-        f"Of the {len(pairs)} comparisons below, {n} are with samples that the model was trained on, or of "
-        "years whose calendar it knows: these flatter it."
+        f"Of the {len(pairs)} comparisons below, {n} are with samples that the model was trained on, within "
+        "60 hours of those, or of years whose calendar it knows: these flatter it."
     )
 
 

@@ -17,7 +17,7 @@ from spectm.apps.bulletin.lookback import look_back
 from spectm.apps.bulletin.week import Week, week_of
 from spectm.apps.bulletin.words import amount, area
 from spectm.apps.columns import USUAL_THRESHOLD
-from spectm.apps.export.provenance import INFORMS, provenance
+from spectm.apps.export.provenance import INFORMS, made_up, provenance
 from spectm.apps.figures import draw_series
 from spectm.apps.maps import Scene, draw_map, map_title
 from spectm.apps.moment import LATEST, Moment, days_in_words
@@ -107,7 +107,7 @@ def _contents(
     scene = Scene(outlines=outlines, stations=kept, samples=samples)
     facts = provenance(chosen.store)
     return {
-        "simulated": chosen.store.simulated,
+        "simulated": made_up(chosen.store),
         "region": _region(chosen.now),
         "period": days_in_words(chosen.now.period),
         "ahead": days_in_words(chosen.ahead.target),
@@ -169,9 +169,9 @@ def _map(chosen: Week, moment: Moment, what: str, scene: Scene, threshold: float
         "interval": "How far apart the ends of the interval are that holds the true value nine times in ten: "
         "10 means that the upper end is ten times the lower.",
     }
-    made_up = "Simulated. " if moment.store.simulated else ""
-    alt = f"{made_up}Map, {title}. {_said(chosen, moment, what, threshold)} The tables below give numbers."
-    return to_picture(canvas, typeset(alt), typeset(f"{made_up}{title}. {captions[what]}"))
+    origin = "Simulated. " if moment.store.simulated else ""
+    alt = f"{origin}Map, {title}. {_said(chosen, moment, what, threshold)} The tables below give numbers."
+    return to_picture(canvas, typeset(alt), typeset(f"{origin}{title}. {captions[what]}"))
 
 
 def _said(chosen: Week, moment: Moment, what: str, threshold: float) -> str:
@@ -204,9 +204,9 @@ def _chart(
         until=chosen.now.period.end,
     )
     n = int(one.now["microcystin"].notna().tail(N_PERIODS).sum())
-    made_up = "Simulated. " if chosen.store.simulated else ""
+    origin = "Simulated. " if chosen.store.simulated else ""
     alt = (
-        f"{made_up}Chart of {one.station.name}: {n} estimates over {min(len(one.now), N_PERIODS)} periods, "
+        f"{origin}Chart of {one.station.name}: {n} estimates over {min(len(one.now), N_PERIODS)} periods, "
         "with intervals, forecast and laboratory values. The table below the charts gives the numbers."
     )
-    return to_picture(canvas, alt, f"{made_up}{one.station.name}. Dashed lines: thresholds, ug/L.")
+    return to_picture(canvas, alt, f"{origin}{one.station.name}. Dashed lines: thresholds, ug/L.")

@@ -4,7 +4,7 @@ from spectm.apps.columns import ABOUT
 from spectm.apps.store import Store
 from spectm.trust.thresholds import CAVEAT
 
-__all__ = ["INFORMS", "provenance"]
+__all__ = ["INFORMS", "made_up", "provenance"]
 
 INFORMS = "This informs and decides nothing: it replaces no laboratory sample and no advisory."
 
@@ -26,3 +26,24 @@ def provenance(store: Store) -> dict[str, str]:
         "about": ABOUT,
         "caveat": f"{CAVEAT} {INFORMS}",
     }
+
+
+def made_up(store: Store) -> str:
+    """What of the predictions is simulated, in words; empty where nothing is."""
+    lake, model = store.record["data"]["simulated"], store.record["model"]["simulated"]
+    if lake and model:
+        return (
+            "Simulated. Nothing here was measured: the lake, the satellite’s data and the laboratory’s "
+            "values come from a computer model. It says nothing about any real water."
+        )
+    if lake:
+        return (
+            "Simulated. The lake and the satellite’s data come from a computer model; only the model that "
+            "reads them learned from measurements. It says nothing about any real water."
+        )
+    if model:
+        return (
+            "Made with a simulated lake. The satellite’s data are measured, but the model that reads them "
+            "learned from a computer’s lake alone: nobody knows how right it is about real water."
+        )
+    return ""

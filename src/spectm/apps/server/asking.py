@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from spectm.apps.columns import ABOUT
+from spectm.apps.export.provenance import made_up
 from spectm.apps.history import cell_in, history_at
 from spectm.apps.looks import LOOKS
 from spectm.apps.moment import LATEST, Moment, chosen_period, days_in_words, periods_of
@@ -53,9 +54,6 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-SIMULATED = (
-    "Simulated: this lake is made up. Nothing here was measured, and nothing here is about real water."
-)
 EXPERIMENTAL = (
     "Experimental: estimates from a satellite, not measurements. They inform and decide nothing, and replace "
     "no laboratory sample and no advisory."
@@ -81,7 +79,7 @@ def area_answer(area: Area, now: Snapshot, *, can_explain: bool) -> AreaAnswer:
     periods = periods_of(store)
     return AreaAnswer(
         **summary(area, now).model_dump(),
-        banner=SIMULATED if store.simulated else EXPERIMENTAL,
+        banner=made_up(store) or EXPERIMENTAL,
         about=ABOUT,
         caveat=CAVEAT,
         model=str(record["model"]["name"]),

@@ -6,7 +6,7 @@ import { el, fill } from "./dom.js";
 export function makePlain(container, { title }) {
   let address = null;
   const image = el("img", { alt: `Map of ${title}`, hidden: true });
-  const note = "This browser draws no map that can be moved, so this is a picture of it. Places can be chosen below.";
+  const note = "This browser draws no map that can be moved, so this is a picture of it. Places can be chosen in the list.";
   fill(container, image, el("p", { class: "meta" }, note));
   container.classList.add("is-plain");
   container.style.aspectRatio = "";
