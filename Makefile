@@ -12,7 +12,7 @@ PATCHES = $(DATA)/pace_station_patches.nc
 FOREIGN = $(addprefix --foreign ,$(wildcard $(DATA)/../shelf/*.csv $(DATA)/../gulf_coast/*.xlsx))
 EVALUATE = $(BIN)/spectm evaluate --patches $(PATCHES) --unlabelled $(DATA)/pace_pixels.nc --labels $(DATA)/glerl
 
-.PHONY: help setup demo demo-simulated demo-real test test-all check bench reproduce reproduce-quick release dist clean
+.PHONY: help setup demo demo-simulated demo-real test test-all check bench reproduce reproduce-quick release page dist clean
 
 help:
 	@echo "make demo                 everything on a simulated lake, about 5 minutes; writes runs/demo/report.html"
@@ -23,6 +23,7 @@ help:
 	@echo "make reproduce DATA=DIR OUT=DIR         the whole protocol, under 60 minutes, resumable; rewrites docs/results.md"
 	@echo "make reproduce-quick DATA=DIR OUT=DIR   leave-date-out, one seed, under 6 minutes"
 	@echo "make release DATA=DIR     train the released model anew, with all data of DIR"
+	@echo "make page                 copy the map script of the page anew from its npm package"
 	@echo "make dist                 build wheel and sdist and try the wheel in an empty environment"
 
 setup: .venv/.done
@@ -78,6 +79,10 @@ reproduce-quick: data-present setup
 
 release: data-present setup
 	PATH="$(abspath $(BIN)):$$PATH" bash tools/release.sh $(DATA) src/spectm/released/erie-2024
+
+page:
+	npm ci --prefix tools/page --ignore-scripts --no-audit --no-fund
+	node tools/page/vendor.mjs
 
 dist: setup
 	rm -rf dist

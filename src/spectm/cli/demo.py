@@ -132,4 +132,6 @@ def _written(out: Path, *, minutes: float) -> str:
         "bulletin.html": "the weekly page that a water agency would read",
     }
     lines = [f"  {name:<26}  {what}" for name, what in made.items()]
-    return "\n".join([f"\nDone in {minutes:.1f} minutes; everything is simulated. In {out}:", *lines])
+    serve = shlex.join(["spectm", "serve", str(out), "--labels", str(out / "lake" / "laboratory")])
+    done = f"\nDone in {minutes:.1f} minutes; everything is simulated. In {out}:"
+    return "\n".join([done, *lines, "", f"Look around in a browser:  {serve}"])

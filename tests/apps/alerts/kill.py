@@ -5,6 +5,7 @@ until it has been killed KILLS times in all, then all are run to their end. Chil
 torch is loaded once.
 """
 
+import importlib
 import os
 import random
 import signal
@@ -40,6 +41,8 @@ def once(store: str, rules: str, out: str, day: str, kill_after: float | None) -
 
 def main() -> None:
     store, rules, out, seed, kills, *days = sys.argv[1:]
+    for name in ("zarr.storage", "dask.array", "xarray.backends.zarr"):  # imported, not used: they start threads of their own
+        importlib.import_module(name)
     rng = random.Random(int(seed))
     _, took = once(store, rules, f"{out}-unkilled", days[0], None)
     n_killed = 0

@@ -1,6 +1,5 @@
 """kill -9 at any moment: no alert is lost, and the journal reads whole."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tests.apps.alerts.at_work import desk
 from tests.apps.stores import make_store
 from tests.processes import python
 
-N_KILLS = 60
+N_KILLS = 40
 DAYS = ("2024-08-04", "2024-08-12", "2024-08-20", "2024-08-28")
 
 RULE = """
@@ -61,13 +60,12 @@ def test_kills_at_random_moments_lose_no_alert(tmp_path: Path) -> None:
     }
     assert len(expected) > 20
     journal = read_journal(out)
-    assert [one["id"] for one in journal.alerts].sort() == sorted(expected).sort()
     assert {one["id"] for one in journal.alerts} == expected
     assert len(journal.alerts) == len(expected)  # kept once each
     for name in got:
         assert set(got[name]) == expected  # and told at least once
     assert journal.waiting() == {}
-    print(done.stdout.strip(), len(expected), {name: len(keys) for name, keys in got.items()}, sys.version)
+    print(done.stdout.strip(), len(expected), {name: len(keys) for name, keys in got.items()})
 
 
 def keys_of(at: object) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from spectm.apps.moment import moment_at
 from spectm.apps.server.pictures import SIDE, mercator_rows
+from spectm.apps.shores import water_of
 from spectm.apps.store import Store
 from tests.apps.server.test_queries import log10_of
 
@@ -25,7 +26,8 @@ def test_cells_have_the_colour_of_their_value(client: TestClient, week: Store) -
     moment = moment_at(week, 1)
     assert found.shape == (6 * SIDE, 8 * SIDE, 4)
     middle = found[SIDE // 2 :: SIDE, SIDE // 2 :: SIDE]
-    np.testing.assert_array_equal(middle[..., 3] > 0, moment.seen)
+    np.testing.assert_array_equal(middle[..., 3] > 0, moment.seen | water_of(moment.grid, moment.water))
+    assert (middle[~moment.seen & moment.water] == (0xB9, 0xC0, 0xC6, 255)).all()
     row, column = np.argwhere(moment.seen & ~moment.flagged)[0]
     share = (log10_of(1, row, column) + 1) / (np.log10(30) + 1)  # of the way from 0.1 to 30 ug/L
     expected = np.multiply(colormaps["viridis_r"](0.96 * share)[:3], 255)

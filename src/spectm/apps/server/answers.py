@@ -91,6 +91,7 @@ class AreaAnswer(AreaSummary):
     latest: str = Field(description="First day of the latest period that holds an estimate.")
     thresholds: list[ThresholdAnswer]
     looks: dict[str, LookAnswer]
+    unseen: str = Field(description="Colour of water that was not seen.")
     can_explain: bool
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from spectm.apps.columns import ABOUT
 from spectm.apps.export.provenance import made_up
 from spectm.apps.history import cell_in, history_at
-from spectm.apps.looks import LOOKS
+from spectm.apps.looks import LOOKS, UNSEEN
 from spectm.apps.moment import LATEST, Moment, chosen_period, days_in_words, periods_of
 from spectm.apps.places import Station, cell_of
 from spectm.apps.polygons import Polygon
@@ -35,6 +35,7 @@ from spectm.apps.server.areas import Area, Snapshot
 from spectm.apps.shores import water_of
 from spectm.data.labels import surface_samples
 from spectm.data.periods import Period
+from spectm.trust.applicability import REASONS
 from spectm.trust.estimate import LEVELS, Estimate
 from spectm.trust.thresholds import CAVEAT, MEDIA, Profile
 
@@ -102,6 +103,7 @@ def area_answer(area: Area, now: Snapshot, *, can_explain: bool) -> AreaAnswer:
             )
             for name, look in LOOKS.items()
         },
+        unseen=UNSEEN,
         can_explain=can_explain,
     )
 
@@ -175,7 +177,7 @@ def point_answer(now: Snapshot, place: Station, period: str, threshold: float | 
         n_observations=int(here.maps["n_observations"].values[row, column]),
         pixel_age_days=_number(here.pixel_age[row, column]),
         flagged=bool(here.flagged[row, column]),
-        reasons=list(here.reasons(row, column)),
+        reasons=[REASONS.get(name, name) for name in here.reasons(row, column)],
         estimates=[_horizon(moment, row, column, wanted) for moment in moments],
     )
 

@@ -67,4 +67,4 @@ def area_named(areas: Mapping[str, Area], name: str) -> Area:
 
 def place_at(latitude: float, longitude: float) -> Station:
     """A place without a name."""
-    return Station(name=f"{latitude:g}, {longitude:g}", latitude=latitude, longitude=longitude)
+    return Station(name="the place", latitude=latitude, longitude=longitude)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectm.apps.looks import look_of
+from spectm.apps.looks import UNSEEN, look_of
 from spectm.apps.maps import Scene, draw_map
 from spectm.apps.moment import Moment
 from spectm.apps.server.areas import Area, Snapshot
-from spectm.apps.shores import outlines_of
+from spectm.apps.shores import outlines_of, water_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,7 +41,7 @@ def overlay(moment: Moment, what: str, threshold: float) -> bytes:
     Returns
     -------
     bytes
-        Transparent where there is no estimate. It fills the bounds of the grid.
+        Grey where water was not seen, transparent on land. It fills the bounds of the grid.
 
     Raises
     ------
@@ -56,12 +56,14 @@ def overlay(moment: Moment, what: str, threshold: float) -> bytes:
     side = max(1, min(SIDE, MOST // max(values.shape)))
     colours: npt.NDArray[np.uint8] = look.colour_map(look.scale(np.where(seen, values, look.low)), bytes=True)
     colours[~seen] = 0
+    colours[water_of(moment.grid, moment.water) & ~seen] = _bytes(UNSEEN)
     rows = mercator_rows(moment.grid.north, moment.grid.resolution, values.shape[0], side)
     columns = np.repeat(np.arange(values.shape[1]), side)
     picture = colours[rows[:, None], columns]
     hatched = (moment.flagged & seen)[rows[:, None], columns]
-    diagonal = np.add.outer(np.arange(rows.size), np.arange(columns.size)) % SIDE == 0
-    picture[hatched & diagonal] = (0, 0, 0, 255)
+    diagonal = np.add.outer(np.arange(rows.size), np.arange(columns.size)) % SIDE
+    picture[hatched & (diagonal <= 1)] = _bytes("#ffffff")  # black on white: one of them shows on any colour
+    picture[hatched & (diagonal == 0)] = _bytes("#000000")
     return _png(Image.fromarray(picture, "RGBA"))
 
 
@@ -87,6 +89,12 @@ def printed(area: Area, now: Snapshot, moment: Moment, what: str, threshold: flo
         found = io.BytesIO()
         draw_map(moment, what, scene, threshold=threshold).savefig(found, format="png", dpi=DPI)
     return found.getvalue()
+
+
+def _bytes(colour: str) -> tuple[int, int, int, int]:
+    """Of #rrggbb."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue, 255
 
 
 def _png(image: "Image") -> bytes:

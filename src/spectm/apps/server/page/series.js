@@ -9,9 +9,8 @@ const CEILING = 25; // µg/L, where nothing lies beyond
 const DAY = 86_400_000;
 const SHORT = { day: "numeric", month: "short" };
 const YEAR = { ...SHORT, year: "numeric" };
-const SIGNS =
-  "Squares: estimates, with 50 % (thick) and 90 % (thin) intervals; open squares are flagged. Diamond: the newest " +
-  "forecast.";
+const SIGNS = "Squares: estimates, with 50 % (thick) and 90 % (thin) intervals; open squares are flagged.";
+const FORECAST = " Diamond: the newest forecast.";
 const LABORATORY = " Dots: laboratory; open triangles: below detection, at its limit.";
 
 const seen = (row) => row.microcystin !== null;
@@ -40,7 +39,12 @@ export function seriesFigure({ past, ahead, thresholds, least, first, name }) {
     next ? forecast(next, x, y) : null,
     sampled.map((row) => laboratory(row, x, y)),
   );
-  const signs = SIGNS + (sampled.length ? LABORATORY : "") + (thresholds.length ? " Broken lines: the thresholds." : "");
+  const signs = [
+    SIGNS,
+    next ? FORECAST : "",
+    sampled.length ? LABORATORY : "",
+    thresholds.length ? " Broken lines: the thresholds." : "",
+  ].join("");
   return figure(picture, signs, "The weeks as a table", seriesTable(past, next, least, sampled.length > 0));
 }
 
