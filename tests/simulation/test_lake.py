@@ -13,6 +13,7 @@ from spectm.simulation.climate import (
     crowded,
     cyano_chlorophyll,
     microcystin,
+    suspended_solids,
     turbidity,
 )
 from spectm.simulation.clouds import Sky
@@ -294,7 +295,8 @@ class TestWhereAndWhen:
         assert cyano_chlorophyll(np.array(170.0)) == pytest.approx(17 * 10**0.7)
         assert microcystin(np.array(17.0), np.array(0.1)) == pytest.approx(1.7)
         assert microcystin(np.array(170.0), np.array(0.1)) == pytest.approx(1.7 * 10**0.78)
-        assert turbidity(np.array(8.0), np.array(37.5)) == pytest.approx(10)
+        assert turbidity(np.array(10.63), np.array(1.0)) == pytest.approx(10)
+        assert suspended_solids(np.array(1.0), np.array(100.0)) == pytest.approx(1 + 0.37 * 100**0.74)
 
     def test_properties_keep_their_bounds(self) -> None:
         slope = Property(middle=0.0172, spread=0.001, low=0.014, high=0.019, relative=False)

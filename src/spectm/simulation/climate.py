@@ -38,8 +38,8 @@ PIGMENT_PIVOT, PIGMENT_POWER = 17.0, 0.7  # mg m^-3
 # Microcystin as a power of phycocyanin: the denser, the less of it is toxic.
 TOXIN_POWER = 0.78
 
-# Volatile suspended solids, mg/L, that go with 1 ug/L of chlorophyll-a, and the power by which they grow with it
-# (GLERL's surface samples of 2012-2019); mg/L of suspended solids for each NTU.
+# Volatile suspended solids, mg/L, that go with 1 ug/L of chlorophyll-a, and the power by which they grow
+# with it (GLERL's surface samples of 2012-2019); mg/L of suspended solids for each NTU.
 DRY_WEIGHT, DRY_WEIGHT_POWER, SOLIDS_PER_NTU = 0.37, 0.74, 1.1
 
 
@@ -107,13 +107,13 @@ HABITS: dict[str, Habit] = {
     ),
     # g m^-3, what is left of suspended solids without the volatile; stirred up by wind
     "minerals": Habit(
-        course=(1.24, 1.16, 1.0, 0.84, 0.42, 0.65, 0.79, 0.89, 1.11),
+        course=(1.28, 1.2, 1.04, 0.85, 0.42, 0.68, 0.82, 0.93, 1.15),
         rivers=0.8,
-        detroit=-1.9,
+        detroit=-2.2,
         shallow=0.27,
         year=0.1,
         date=0.17,
-        local=0.22,
+        local=0.25,
         memory=4.0,
     ),
     # m^-1 at 440 nm: that at 400 nm by 0.31 less, for a slope of 0.0176 nm^-1
@@ -168,20 +168,20 @@ class Property:
 PROPERTIES: dict[str, Property] = {
     "cdom_slope": Property(middle=0.0203, spread=0.001, low=0.014, high=0.023, relative=False),
     "mineral_slope": Property(middle=0.0099, spread=0.0008, low=0.0075, high=0.013, relative=False),
-    "mineral_absorption_440": Property(middle=0.041, spread=0.051, low=0.02, high=0.08),
-    "mineral_backscattering_555": Property(middle=0.0094, spread=0.057, low=0.0045, high=0.03),
-    "algal_absorption_factor": Property(middle=0.74, spread=0.08, low=0.4, high=2.0),
-    "algal_backscattering_555": Property(middle=0.0010, spread=0.106, low=0.0004, high=0.003),
-    "cyano_backscattering_510": Property(middle=0.00255, spread=0.09, low=0.0012, high=0.0085),
-    "phycocyanin_absorption_620": Property(middle=0.0105, spread=0.047, low=0.005, high=0.018),
+    "mineral_absorption_440": Property(middle=0.0409, spread=0.022, low=0.02, high=0.08),
+    "mineral_backscattering_555": Property(middle=0.0113, spread=0.015, low=0.0045, high=0.03),
+    "algal_absorption_factor": Property(middle=0.545, spread=0.023, low=0.4, high=2.0),
+    "algal_backscattering_555": Property(middle=0.00123, spread=0.051, low=0.0004, high=0.003),
+    "cyano_backscattering_510": Property(middle=0.00269, spread=0.056, low=0.0012, high=0.0085),
+    "phycocyanin_absorption_620": Property(middle=0.013, spread=0.024, low=0.005, high=0.018),
     "particle_exponent": Property(middle=1.46, spread=0.34, low=0.3, high=2.5, relative=False),
     "fluorescence_yield": Property(middle=0.0088, spread=0.137, low=0.002, high=0.03),
-    "cyano_phycoerythrin_571": Property(middle=0.0028, spread=0.18, low=0.0005, high=0.012),
-    "cyano_absorption_675": Property(middle=0.0196, spread=0.131, low=0.006, high=0.06),
+    "cyano_phycoerythrin_571": Property(middle=0.00202, spread=0.143, low=0.0005, high=0.012),
+    "cyano_absorption_675": Property(middle=0.0209, spread=0.044, low=0.006, high=0.06),
 }
 
 #: Share of absorption by minerals that does not fall with wavelength, the same everywhere.
-MINERAL_FLOOR = 0.128
+MINERAL_FLOOR = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ class Crowding:
     """How an optical property of a unit of something changes with how much of it there is.
 
     The property is that of `PROPERTIES` at `pivot`, in the unit of `field`; twice as much multiplies it by
-    2 to the minus `power`: colonies, packed cells and coarse sediment do less for each mg.
+    2 to the minus `power`: colonies and packed cells do less for each mg.
     """
 
     field: str
@@ -197,15 +197,12 @@ class Crowding:
     power: float
 
 
-#: By name of the property.
+#: By name of the property. Of minerals and of algae, whose packaging docs/optics.md has, there is none.
 CROWDING: dict[str, Crowding] = {
-    "mineral_backscattering_555": Crowding(field="minerals", pivot=8.0, power=0.197),
-    "mineral_absorption_440": Crowding(field="minerals", pivot=8.0, power=0.176),
-    "algal_absorption_factor": Crowding(field="chlorophyll", pivot=6.0, power=0.21),
-    "cyano_backscattering_510": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.23),
-    "cyano_absorption_675": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.219),
-    "cyano_phycoerythrin_571": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.219),
-    "phycocyanin_absorption_620": Crowding(field="phycocyanin", pivot=5.0, power=0.197),
+    "cyano_backscattering_510": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.539),
+    "cyano_absorption_675": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.475),
+    "cyano_phycoerythrin_571": Crowding(field="cyano_chlorophyll", pivot=10.0, power=0.481),
+    "phycocyanin_absorption_620": Crowding(field="phycocyanin", pivot=5.0, power=0.571),
 }
 
 

@@ -26,9 +26,9 @@ PATTERN_SHARE = 0.4  # of the floor of noise that all pixels of a scene share
 INSTRUMENT_SPREAD = 0.05  # of what stays of a line, from one instrument to another
 GAS_SPREAD = 0.6  # of what stays of a gas, from scene to scene: the air is more or less humid
 # Water vapour beyond 713 nm: middle and standard deviation of its absorption, nm; the share of reflectance
-# that it takes on average; how much that differs from scene to scene and within one, and over what distance.
-VAPOUR_NM, VAPOUR_WIDTH_NM, VAPOUR_SHARE = 720.5, 3.0, 0.109
-VAPOUR_SCENE, VAPOUR_LOCAL, VAPOUR_KM = 1.0, 0.7, 6.0
+# that it takes on average; how much that differs from scene to scene, as a share of it.
+VAPOUR_NM, VAPOUR_WIDTH_NM, VAPOUR_SHARE = 720.5, 3.0, 0.129
+VAPOUR_SCENE = 0.5
 # A smooth error of calibration in the blue: middles of Gaussians, nm, 8 nm wide, and their heights, sr^-1.
 _BENDS = np.array([(387.0, 0.6e-4), (402.0, 0.5e-4), (418.0, -1.3e-4), (452.0, 1.1e-4)])
 BEND_WIDTH_NM = 8.0
@@ -68,8 +68,7 @@ class NoiseConfig:
         A gamma distribution of this scale and shape is taken off it.
     exponent, exponent_spread : float
         The blue error falls with wavelength to this power, down to nothing at 719 nm: correction starts from
-        the near infrared. The power differs between scenes. Large errors reach further: it falls by
-        `tail_flattening` for each 0.01 sr^-1 below zero.
+        the near infrared. The power differs between scenes.
     regional, regional_km, local, local_km, pixel : float
         The same within a scene, over two distances, and from pixel to pixel.
     restlessness : float
@@ -97,23 +96,22 @@ class NoiseConfig:
     """
 
     scale: float = 1.0
-    scene_mean: float = 1.93e-3
-    scene_spread: float = 3.5e-3
-    scene_tail: float = 3.8e-3
+    scene_mean: float = 4.41e-3
+    scene_spread: float = 3.03e-3
+    scene_tail: float = 5.22e-3
     tail_shape: float = 0.8
-    exponent: float = 4.2
-    exponent_spread: float = 0.6
-    tail_flattening: float = 0.66
-    regional: float = 2.3e-3
+    exponent: float = 3.1
+    exponent_spread: float = 0.2
+    regional: float = 1.77e-3
     regional_km: float = 12.0
     local: float = 1.0e-3
     local_km: float = 1.5
     pixel: float = 0.5e-3
     restlessness: float = 0.5
-    white: float = 0.26e-3
-    white_mean: float = 0.55e-3
+    white: float = 0.52e-3
+    white_mean: float = 0.27e-3
     brightness: float = 0.03
-    water_in_nir: float = 0.5
+    water_in_nir: float = 1.28
     near_cloud: float = 3.0e-3
     band: float = 1.9e-4
     band_exponent: float = 10.0
@@ -185,20 +183,20 @@ def retrieval_error(
     Notes
     -----
     :math:`A(x) [(\lambda / 346)^{-p} - (719 / 346)^{-p}] + W(x) (\lambda / 555)^{-1} + g(x) R(\lambda)
-    + \sum_k (L_k + l_k R) G_k(\lambda) - V(x) R G_V(\lambda) + B(\lambda) + S(\lambda)
+    + \sum_k (L_k + l_k R) G_k(\lambda) - V R G_V(\lambda) + B(\lambda) + S(\lambda)
     + \epsilon(x, \lambda)`: the blue error of atmospheric correction, a white one, brightness, what stays of
     absorption lines and of water vapour, calibration (l holds the red detector's gain too), a pattern of
     bands, and noise.
     """
     blue, power = _blue(truth[:, int(np.abs(wavelength - NIR_NM).argmin())], pixels, config, scene)
-    error = blue[:, None] * _from_blue(wavelength, power[:, None])  # (pixel, band)
+    error = blue[:, None] * _from_blue(wavelength, power)  # (pixel, band)
     white = config.white * (scene.normal() + 0.25 * smooth_chance(pixels, 3 * config.local_km, scene))
     white += config.white_mean
     error += white[:, None] * (GREEN_NM / wavelength)
     error += truth * (config.brightness * smooth_chance(pixels, config.local_km, scene))[:, None]
     height, share = _lines(wavelength, config, scene, sensor)
     error += height + truth * share
-    error -= truth * _vapour(wavelength, pixels, config, scene)
+    error -= truth * _vapour(wavelength, config, scene)
     error += _pattern(wavelength, config, scene)
     error += _noise(wavelength, len(truth), config, scene)
     return config.scale * error
@@ -213,11 +211,11 @@ def calibration_change(wavelength: FloatArray, config: NoiseConfig, rng: np.rand
 
 def _blue(
     nir: FloatArray, pixels: Pixels, config: NoiseConfig, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """Blue error of every pixel, and the power of wavelength by which it falls, shape (n,) each."""
+) -> tuple[FloatArray, float]:
+    """Blue error of every pixel, shape (n,), and the power of wavelength by which it falls."""
     scene = config.scene_mean + config.scene_spread * rng.normal()
     scene -= config.scene_tail * rng.gamma(config.tail_shape)
-    power = config.exponent + config.exponent_spread * rng.normal()
+    power = max(config.exponent + config.exponent_spread * rng.normal(), 1.0)
     rest = np.exp(config.restlessness * rng.normal())
     within = config.regional * smooth_chance(pixels, config.regional_km, rng)
     within += config.local * smooth_chance(pixels, config.local_km, rng) + config.pixel * rng.normal(
@@ -227,7 +225,7 @@ def _blue(
     blue -= config.water_in_nir * nir
     blue += config.near_cloud * pixels.near_cloud * rng.normal(0.2, 0.5, nir.shape)
     blue *= pixels.path
-    return blue, np.clip(power + config.tail_flattening * np.minimum(blue, 0) / 0.01, 2.0, 6.5)
+    return blue, power
 
 
 def _from_blue(wavelength: FloatArray, power: Any) -> FloatArray:
@@ -280,13 +278,11 @@ def _bumps(wavelength: FloatArray, middle: FloatArray, width: npt.ArrayLike) -> 
     return np.exp(-(((wavelength - middle[:, None]) / widths) ** 2) / 2)
 
 
-def _vapour(
-    wavelength: FloatArray, pixels: Pixels, config: NoiseConfig, rng: np.random.Generator
-) -> FloatArray:
-    """Share of reflectance that water vapour takes at the red end, shape (n, n_bands)."""
-    amount = 1 + VAPOUR_SCENE * rng.normal() + VAPOUR_LOCAL * smooth_chance(pixels, VAPOUR_KM, rng)
-    shape = _bumps(wavelength, np.array([VAPOUR_NM]), VAPOUR_WIDTH_NM)
-    return config.line_mean * VAPOUR_SHARE * amount[:, None] * shape
+def _vapour(wavelength: FloatArray, config: NoiseConfig, rng: np.random.Generator) -> FloatArray:
+    """Share of reflectance that water vapour takes at the red end, shape (n_bands,)."""
+    amount = 1 + VAPOUR_SCENE * rng.normal()
+    (shape,) = _bumps(wavelength, np.array([VAPOUR_NM]), VAPOUR_WIDTH_NM)
+    return config.line_mean * VAPOUR_SHARE * amount * shape
 
 
 def _pattern(wavelength: FloatArray, config: NoiseConfig, rng: np.random.Generator) -> FloatArray:

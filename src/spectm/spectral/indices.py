@@ -364,7 +364,7 @@ def avw(Rrs: FloatArray, wavelength: FloatArray) -> FloatArray:
 
     Notes
     -----
-    :math:`\sum_i R_i / \sum_i (R_i / \lambda_i)`, :math:`\lambda_i = 400, 401, \dots, 700` nm
+    :math:`\sum_i R_i / \sum_i (R_i / \lambda_i)`, :math:`\lambda_i = 400, 401, \ldots, 700` nm
 
     References
     ----------

@@ -1,8 +1,7 @@
 """Runs of `spectm alerts` that are killed at random moments, one after the other.
 
-python -m tests.apps.alerts.kill STORE RULES OUT SEED KILLS DAY ...: a run for each day is killed again and again
-until it has been killed KILLS times in all, then all are run to their end. Children are forked, so that
-torch is loaded once.
+python -m tests.apps.alerts.kill STORE RULES OUT SEED KILLS DAY ...: runs for days by chance, until KILLS of
+them were killed, then one for each day to its end. Children are forked, so that torch is loaded once.
 """
 
 import importlib
@@ -33,24 +32,40 @@ def once(store: str, rules: str, out: str, day: str, kill_after: float | None) -
         finally:
             os._exit(code)
     if kill_after is not None:
-        time.sleep(kill_after)
+        if kill_after < 0:  # so soon after the journal grew, where there is most to lose
+            known = size(out)
+            while size(out) == known and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                time.sleep(0.0005)
+        time.sleep(abs(kill_after))
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0, time.monotonic() - start
 
 
+def size(out: str) -> int:
+    """Of all files of a journal."""
+    return sum(path.stat().st_size for path in Path(out).glob("*.jsonl"))
+
+
 def main() -> None:
     store, rules, out, seed, kills, *days = sys.argv[1:]
-    for name in ("zarr.storage", "dask.array", "xarray.backends.zarr"):  # imported, not used: they start threads of their own
+    for name in (
+        "zarr.storage",
+        "dask.array",
+        "xarray.backends.zarr",
+    ):  # imported, not used: they start threads of their own
         importlib.import_module(name)
     rng = random.Random(int(seed))
     _, took = once(store, rules, f"{out}-unkilled", days[0], None)
     n_killed = 0
     while n_killed < int(kills):
-        ended, _ = once(store, rules, out, rng.choice(days), rng.uniform(0, 1.1 * took))
+        after = rng.uniform(0, 1.1 * took) if rng.random() < 0.3 else -rng.uniform(0, 0.03)
+        ended, _ = once(store, rules, out, rng.choice(days), after)
         n_killed += not ended
     ends = [once(store, rules, out, day, None)[0] for day in days]
-    print(f"{n_killed} killed, {took:.3f} s a run, {sum(ends)} of {len(days)} ended")
+    print(  # noqa: T201
+        f"{n_killed} killed, {took:.3f} s a run, {sum(ends)} of {len(days)} ended"
+    )
 
 
 if __name__ == "__main__":

@@ -191,6 +191,15 @@ def test_hostile_receivers_hold_up_nobody(tmp_path: Path) -> None:
     assert len(why) == 6
 
 
+def test_the_time_of_the_run_ends_an_attempt_that_has_more(tmp_path: Path) -> None:
+    with desk(drip) as slow:
+        one = hook(slow.port, timeout=30.0)
+        assert sent(tmp_path, one, n=2, patience=Patience(waits=(0.01,), seconds=0.5)) == [
+            "it gave no whole answer in time"
+        ]
+        assert len(slow.requests) == 1  # no time for another
+
+
 def test_the_run_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a thread hangs in what can't be ended, such as a look-up of a name."""
     monkeypatch.setattr(delivering, "GRACE_S", 0.1)

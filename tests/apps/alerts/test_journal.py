@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spectm.apps.alerts import journal as journals
@@ -233,6 +233,11 @@ def test_repeats_are_held_back(
 def test_the_same_predictions_are_known_and_better_ones_of_a_week_are_repeats() -> None:
     assert outcomes([0.6, 0.6, 0.62, 0.8], 16, [0, 0, 0, 0]) == [NEW, "known", HELD, NEW]
     assert outcomes([0.6, 0.62], 0, [0, 0]) == [NEW, NEW]
+    assert outcomes([0.4, 0.6, 0.6], 100, [0, 0, 1]) == [
+        BELOW,
+        NEW,
+        HELD,
+    ]  # the first is no end of the second
 
 
 def test_an_older_week_asked_for_later_is_judged_by_what_came_before_it() -> None:
@@ -254,6 +259,7 @@ def test_another_question_or_horizon_holds_nothing_back() -> None:
         assert decide(found(1, 0.6, repeat_after=100), journal).outcome == expected
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from([None, 0.3, 0.5, 0.6, 0.7, 0.9]), min_size=1, max_size=12),
     st.sampled_from([0, 8, 9, 16, 24, 1000]),

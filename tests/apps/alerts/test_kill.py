@@ -12,8 +12,8 @@ from tests.apps.alerts.at_work import desk
 from tests.apps.stores import make_store
 from tests.processes import python
 
-N_KILLS = 40
-DAYS = ("2024-08-04", "2024-08-12", "2024-08-20", "2024-08-28")
+N_KILLS = 24
+DAYS = ("2024-08-04", "2024-08-12", "2024-08-20", "2024-08-28", "2024-09-05")
 
 RULE = """
 [rules.{name}]
@@ -30,7 +30,7 @@ def rules(folder: Path, port: int) -> Path:
     """Rules that nearly always fire, each told in every period."""
     parts = [
         RULE.format(name=f"r{i}", latitude=41.98 - 0.0125 * i, threshold=0.3, receivers='["desk", "second"]')
-        for i in range(4)
+        for i in range(2)
     ]
     hook = "[receivers.{}]\nurl = 'http://127.0.0.1:{}/{}'\ntimeout = 5\n"
     path = folder / "alerts.toml"
@@ -58,14 +58,13 @@ def test_kills_at_random_moments_lose_no_alert(tmp_path: Path) -> None:
             open_store(store), read_rules(silent(path)), tmp_path / "quiet" / day, wanted=day
         ).alerts
     }
-    assert len(expected) > 20
+    assert len(expected) > 12
     journal = read_journal(out)
     assert {one["id"] for one in journal.alerts} == expected
     assert len(journal.alerts) == len(expected)  # kept once each
     for name in got:
         assert set(got[name]) == expected  # and told at least once
     assert journal.waiting() == {}
-    print(done.stdout.strip(), len(expected), {name: len(keys) for name, keys in got.items()})
 
 
 def keys_of(at: object) -> list[tuple[str, str]]:

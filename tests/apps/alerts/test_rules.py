@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spectm.apps.alerts.receivers import Mail, Secret, Webhook
@@ -118,7 +118,6 @@ to = ["a@example.org", "b@example.org"]
     )
 
 
-NO_PLACE = "threshold = 8\nprobability = 0.5\nreceivers = []\n[rules.x]\n"
 WITH = "[rules.x]\nthreshold = 8\nprobability = 0.5\nreceivers = []\n"
 
 BAD_RULES = [
@@ -139,6 +138,7 @@ BAD_RULES = [
     (f"{WITH}polygon = 'gone.geojson'", "gone.geojson.*could not read it"),
     (f"{WITH}polygon = [[1, 2], [3, 4]]", "wanted rings of at least three corners"),
     (f"{WITH}polygon = [[1, 200], [3, 4], [5, 6]]", "within 90 degrees"),
+    (f"{WITH}polygon = {[[i / 1e4, i % 7] for i in range(10_001)]}", "wanted at most 10000 corners"),
     (f"{WITH}polygon = 3", "wanted a GeoJSON polygon"),
     (f"{WITH}station = 'Pier'\nmin_coverage = 0.5", "min_coverage is of polygons"),
     (f"{WITH}polygon = [[1, 2], [3, 4], [5, 7]]\nmin_coverage = 0", "wanted min_coverage"),
@@ -161,7 +161,9 @@ BAD_RULES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BAD_RULES)
+@pytest.mark.parametrize(
+    ("text", "said"), BAD_RULES, ids=[f"{i} {one[1]}" for i, one in enumerate(BAD_RULES)]
+)
 def test_bad_rules_are_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(AlertError, match=said) as caught:
         read(tmp_path, text)
@@ -217,7 +219,9 @@ BAD_RECEIVERS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BAD_RECEIVERS)
+@pytest.mark.parametrize(
+    ("text", "said"), BAD_RECEIVERS, ids=[f"{i} {one[1]}" for i, one in enumerate(BAD_RECEIVERS)]
+)
 def test_bad_receivers_are_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(AlertError, match=said) as caught:
         read(tmp_path, text)
@@ -234,6 +238,7 @@ def test_this_machine_needs_no_tls(tmp_path: Path, host: str) -> None:
 word = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=8, max_size=30)
 
 
+@settings(max_examples=60)
 @given(
     secret=word, key=st.sampled_from(["password", "Authorization", "token", "url", "user", "to", "timeout"])
 )
