@@ -10,7 +10,9 @@ from contextlib import suppress
 PATIENCE_S = 300.0  # many times what anything here takes: only what hangs is given up
 
 
-def run(words: Sequence[str], env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    words: Sequence[str], env: Mapping[str, str] | None = None, patience_s: float = PATIENCE_S
+) -> subprocess.CompletedProcess[str]:
     """What a command says and how it ends; one that hangs is stopped with all that it has started."""
     with subprocess.Popen(
         words,
@@ -22,7 +24,7 @@ def run(words: Sequence[str], env: Mapping[str, str] | None = None) -> subproces
         start_new_session=True,
     ) as process:
         try:
-            out, err = process.communicate(timeout=PATIENCE_S)
+            out, err = process.communicate(timeout=patience_s)
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -12,7 +12,7 @@ from spectm.model.masking import MaskingConfig
 from spectm.model.preprocess import PreprocessConfig
 from spectm.model.spectm import ObjectiveConfig
 from spectm.training.loop import LoopConfig
-from spectm.training.settings import FinetuneConfig, PretrainConfig, Settings, WindowsConfig
+from spectm.training.settings import FinetuneConfig, IndicesConfig, PretrainConfig, Settings, WindowsConfig
 
 # Every setting differs from its default.
 LOOP = LoopConfig(
@@ -28,6 +28,7 @@ LOOP = LoopConfig(
 )
 OTHER = Settings(
     windows=WindowsConfig(set="snow-minerals", ranges=("615-640", "660.5-680"), half_width_nm=4.0),
+    indices=IndicesConfig(built_in=False, own=("edge = r750 / r705",)),
     masking=MaskingConfig(strategy="mixed", guard_nm=5.0, mask_share=0.5, bands_per_token=2),
     preprocess=PreprocessConfig(shape=True, slope=False, smoothing_nm=7.5, spread=True),
     encoder=EncoderConfig(width=48, depth=3, heads=6, mlp_ratio=3.0),

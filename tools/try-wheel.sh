@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
-# Installs the wheel of dist/ into an empty environment outside the tree and uses it there, from tables to a prediction.
-# `make dist` runs this after building. PYTHON chooses the interpreter.
+# Installs the wheel of dist/ into an empty environment outside the tree and uses it there: from tables to a prediction, and the tours.
+#
+#   tools/try-wheel.sh newest [TOUR.md...]   with the newest versions that pyproject.toml allows
+#   tools/try-wheel.sh lowest [TOUR.md...]   with its lower bounds
+#
+# `make dist` runs both after building. PYTHON chooses the interpreter, TORCH the version of torch: without it that of
+# constraints.txt, as others may bring gigabytes of CUDA.
 set -euo pipefail
+which=${1:?"usage: tools/try-wheel.sh newest|lowest [TOUR.md...]"}
+shift
 
 tree=$(cd "$(dirname "$0")/.." && pwd)
 wheels=("$tree"/dist/*.whl)
@@ -13,15 +20,26 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'echo "try-wheel: FAILED in line $LINENO: $BASH_COMMAND" >&2' ERR
-unset PYTHONPATH
+unset PYTHONPATH PYTHONDONTWRITEBYTECODE
+extras=(explain fetch geo serve)
+tours=()
+for tour in "$@"; do tours+=("$(realpath "$tour")"); done
 cd "$work"
 
 step() { printf '\n== %s\n' "$*"; "$@"; }
 
 step "${PYTHON:-python3}" -m venv environment
-step environment/bin/python -m pip install --quiet --disable-pip-version-check -c "$tree/constraints.txt" "${wheels[0]}"
+echo "torch==${TORCH:-$(sed -n 's/^torch==//p' "$tree/constraints.txt")}" > wanted.txt
+case $which in
+    newest) ;;
+    lowest) environment/bin/python "$tree/tools/lowest.py" "${extras[@]}" >> wanted.txt ;;
+    *) echo "try-wheel: wanted newest or lowest, found $which" >&2; exit 2 ;;
+esac
+step environment/bin/python -m pip install --quiet --disable-pip-version-check -c wanted.txt \
+    "${wheels[0]}[$(IFS=,; echo "${extras[*]}")]"
 PATH="$work/environment/bin:$PATH"
 hash -r
+pip freeze --disable-pip-version-check | grep -i -E '^(dask|fastapi|h5py|numpy|pandas|scikit-learn|torch|xarray|zarr)=='
 
 cat > make_data.py <<'PYTHON'
 """Writes a few patches and laboratory samples of a lake that does not exist."""
@@ -63,12 +81,22 @@ step spectm --version
 step spectm windows --sensor oci-aop-v3
 step python make_data.py
 step spectm pretrain --patches patches.nc --out pretrained --device cpu --set pretraining.loop.steps=4
-step spectm finetune --pretrained pretrained --patches patches.nc --labels labels.csv --out model --device cpu \
-    --set finetuning.loop.steps=5
+step spectm finetune --pretrained pretrained --patches patches.nc --labels labels.csv --out model
 step spectm predict --model model --patches patches.nc --out estimates.csv
 step head -n 4 estimates.csv
 
 n_estimates=$(awk -F, 'NR > 1 && $5 + 0 > 0' estimates.csv | wc -l)
 [[ $n_estimates -eq 24 ]] || { echo "try-wheel: wanted 24 estimates, found $n_estimates" >&2; exit 1; }
+
+for tour in "${tours[@]}"; do
+    name=$(basename "$tour" .md)
+    mkdir "$name"
+    python "$tree/tools/tour.py" "$tour" > "$name.sh"
+    started=$SECONDS
+    printf '\n== the tour %s\n' "$name"
+    (cd "$name" && bash "../$name.sh" > ../"$name.log" 2>&1) || { tail -n 30 "$name.log" >&2; false; }
+    echo "took $((SECONDS - started)) seconds"
+done
+
 echo
-echo "try-wheel: $(basename "${wheels[0]}") installs into an empty environment and predicts there"
+echo "try-wheel: with the $which versions $(basename "${wheels[0]}") installs into an empty environment and predicts there"

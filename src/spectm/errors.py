@@ -29,6 +29,7 @@ __all__ = [
     "SensorError",
     "SimulationError",
     "SpectmError",
+    "SpectraError",
     "SplitError",
     "StoreError",
     "ThresholdError",
@@ -98,6 +99,10 @@ class OutputError(SpectmError, OSError):
 
 class PatchError(SpectmError, ValueError):
     """A patch file of the wrong layout, units or wavelengths."""
+
+
+class SpectraError(SpectmError, ValueError):
+    """A table of spectra that can't be read as described, or lacks its target."""
 
 
 class SplitError(SpectmError, ValueError):

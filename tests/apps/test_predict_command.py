@@ -1,5 +1,6 @@
 """`spectm predict --cube`: what it prints, what it refuses in one line, and that Ctrl-C costs nothing."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -86,6 +87,10 @@ def test_resampling_is_said(call, tmp_path: Path) -> None:
     assert "--resample" in errors
     code, _, errors = call("--out", tmp_path / "out", "--resample", cube=cube)
     assert (code, errors) == (0, "note: the cube is resampled to the model's bands\n")
+    resampling = json.loads((tmp_path / "out" / "run.json").read_text())["data"]["resampling"]
+    assert resampling["from_nm"] == list(shifted)
+    assert len(resampling["to_nm"]) == len(shifted)
+    assert resampling["method"].startswith("linear interpolation")
 
 
 @pytest.mark.slow

@@ -176,6 +176,15 @@ def test_predict_on_other_bands(regressor: Path, study: Study, tmp_path: Path, f
     estimated = resampled["microcystin_ug_per_l"].notna()
     assert (resampled["note"][estimated] == "resampled").all()
     pd.testing.assert_frame_equal(resampled.drop(columns="note"), same.drop(columns="note"), rtol=1e-4)
+    record = json.loads((tmp_path / "estimates.run.json").read_text())
+    assert record["resampling"] == {
+        "method": "linear interpolation between neighbouring bands",
+        "source": "miniature patches",
+        "from_nm": finer.tolist(),
+        "to_nm": known.tolist(),
+    }
+    assert record["data"]["file"] == "finer.nc"
+    assert not (tmp_path / "same.run.json").exists()
 
 
 def test_predict_does_not_extrapolate_to_the_models_bands(

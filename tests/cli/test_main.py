@@ -36,11 +36,11 @@ def test_help_lists_every_command_and_is_quick() -> None:
     listed = text.partition("COMMAND\n")[2].partition("\n\n")[0]
     found = dict(re.findall(r"^    ([\w-]+)\s+(.*(?:\n {10,}.*)*)", listed, flags=re.MULTILINE))
     assert {name: " ".join(what.split()) for name, what in found.items()} == COMMANDS
-    data = {"fetch", "inspect", "flags", "compose", "patches", "matchups"}
-    simulation = {"demo", "realism", "simulate"}
+    data = {"fetch", "inspect", "flags", "compose", "patches", "matchups", "spectra"}
+    simulation = {"demo", "leaves", "realism", "simulate"}
     models = {"windows", "indices", "pretrain", "finetune", "predict", "evaluate"}
     shown = {"map", "export", "bulletin", "explain", "serve", "alerts"}
-    studies = {"ablate", "label-efficiency"}
+    studies = {"ablate", "label-efficiency", "own-lake", "transfer"}
     assert set(COMMANDS) == data | simulation | models | shown | studies
 
 

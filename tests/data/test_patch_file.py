@@ -131,7 +131,7 @@ def attribute(name: str, value: object, on: str = "Rrs") -> Callable[[Path], Non
         attribute("missing_value", np.float32(-1.0)),
         attribute("_FillValue", np.float32(-1.0)),
         attribute("format", "another", on=""),
-        attribute("format_version", 2, on=""),
+        attribute("format_version", 0, on=""),
     ],
     ids=["compressed", "chunked", "scaled", "missing value", "fill value", "format", "version"],
 )

@@ -46,7 +46,8 @@ def test_tables_equal_the_lists_beside_the_real_data(lake_erie: Path, name: str,
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
-    assert sensor_names() == ("oci-aop-v3", "oci-sfrefl-v3")
+    named = ("oci-aop-v3", "oci-sfrefl-v3", "sentinel-3-olci", "sentinel-2-msi", "even-10nm", "even-20nm")
+    assert sensor_names() == named
     with pytest.raises(SensorError, match=r"no sensor named 'oci-aop'; did you mean 'oci-aop-v3'\?"):
         named_sensor("oci-aop")
     with pytest.raises(SensorError, match="no sensor named 'zzz'; Known: oci-aop-v3"):

@@ -212,7 +212,7 @@ def test_another_kind_and_a_newer_format_are_refused(tmp_path: Path) -> None:
     ):
         read_checkpoint(folder, kind="regressor")
     edit_header(folder, format_version=2)
-    with pytest.raises(CheckpointError, match=r"format version 2, this spectm .* reads up to 1; use a newer"):
+    with pytest.raises(CheckpointError, match=r"version 2, this spectm .* reads up to 1\. Use a newer"):
         read_checkpoint(folder)
 
 

@@ -21,6 +21,7 @@ from spectm.data.cube import period_records
 from spectm.data.matchups import LEAD_DAYS
 from spectm.data.origin import is_simulated
 from spectm.errors import CheckpointError, StoreError
+from spectm.spectral.resampling import resampling_record
 from spectm.training.checkpoint import check_bands, read_checkpoint
 from spectm.training.released import KIND, model_folder, released_names
 from spectm.trust.thresholds import Profile
@@ -208,6 +209,9 @@ def _origin(name: str | Path, source: Source, cells: CubeCells, out: Path) -> Or
         "layout": layout,
         "layout_sha256": _digest(layout),
     }
+    if source.resampled:
+        bands = cells.known_bands, cells.wavelength
+        data["resampling"] = resampling_record(*bands, source=str(data["title"] or data["cube"]))
     return Origin(model=described, data=data)
 
 

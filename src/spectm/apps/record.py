@@ -33,7 +33,7 @@ class Origin:
         ``simulated`` and ``provenance``.
     data : dict
         ``cube`` (path, relative to the store where possible), ``title``, ``source``, ``simulated``,
-        ``layout`` and ``layout_sha256``.
+        ``layout`` and ``layout_sha256``; where bands were resampled, ``resampling``.
     """
 
     model: Mapping[str, Any]

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from spectm.cli.options import add_data, add_settings, keep_settings, read_data, settings_from, shortened
+from spectm.cli.own import evaluate_own
 from spectm.data.matchups import TASKS
 from spectm.errors import ConfigError
 from spectm.evaluation.model_scores import score_model
 from spectm.evaluation.models import ABLATIONS
+from spectm.evaluation.page_sections import sections_of, with_sections
 from spectm.evaluation.run import EvaluationSettings, evaluate
 from spectm.evaluation.study import MODELS
 from spectm.evaluation.summary import results_page
@@ -35,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Score SpecTM and its baselines on station patches and a laboratory record by the real-data protocol "
         "(docs/protocol.md). Writes scores.csv, predictions.csv and report.html; docs/formats.md lists all. "
-        "After Ctrl-C, the same command goes on where it was stopped."
+        "After Ctrl-C, the same command goes on where it was stopped. Without --labels: spectra that bring "
+        "their own target (spectm spectra), scored on groups held back; evaluation.seeds says how many "
+        "pretrainings of each masking."
     )
     parser.epilog = (
         "examples:\n"
@@ -46,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  spectm evaluate --model erie-2024 --patches patches.nc --labels labels.csv --out runs/scored\n\n"
         f"models: {', '.join(MODELS)}"
     )
-    add_data(parser)
+    add_data(parser, labels=False)
     parser.add_argument(
         "--out",
         type=Path,
@@ -83,6 +87,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and name what was written."""
+    if args.labels is None:
+        return evaluate_own(args)
     if args.model:
         return _score(args)
     if args.task:
@@ -95,10 +101,16 @@ def run(args: argparse.Namespace) -> int:
     written = evaluate(*given, provenance=provenance, foreign=foreign)
     keep_settings(settings, args.out)
     if args.results:
-        write_text(args.results, results_page(args.out))
+        write_text(args.results, _with_other_sections(results_page(args.out), args.results))
         written.append(args.results)
     print("wrote " + "\n      ".join(str(path) for path in written))
     return 0
+
+
+def _with_other_sections(page: str, path: Path) -> str:
+    """The page, and what other commands wrote into the one that it replaces."""
+    found = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return with_sections(page, sections_of(found))
 
 
 def asked_for(args: argparse.Namespace) -> EvaluationSettings:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spectm.cli.options import add_python
+from spectm.cli.own import explain_own_target
 from spectm.data.labels import read_labels
 from spectm.data.patches import Patches, read_patches
 from spectm.errors import CheckpointError, ConfigError
@@ -19,6 +21,7 @@ from spectm.evaluation.task import build_task
 from spectm.training.checkpoint import check_bands, read_checkpoint
 from spectm.training.forecaster import Forecaster
 from spectm.training.released import KIND, forecaster_of, model_folder
+from spectm.training.spectral_model import KIND as OWN_KIND
 
 __all__ = ["add_arguments", "run"]
 
@@ -46,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="netCDF")
     parser.add_argument("--station", metavar="NAME", help="as the file calls it")
+    parser.add_argument(
+        "--sample", metavar="NAME", help="of one's own spectra (spectm spectra), in place of station and day"
+    )
     parser.add_argument("--latitude", type=float, metavar="DEGREES", help="north, in place of a station")
     parser.add_argument("--longitude", type=float, metavar="DEGREES", help="east")
     parser.add_argument("--date", metavar="DAY", help="local day of the overpass, such as 2024-08-12")
@@ -62,17 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the shuffles (default: 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HTML")
+    add_python(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Explain, write, and say where."""
-    _check_words(args)
     checkpoint = read_checkpoint(model_folder(args.model))
+    if checkpoint.kind == OWN_KIND:
+        return explain_own_target(args, checkpoint)
     if checkpoint.kind != KIND:
         raise CheckpointError(
             f"{args.model} holds a {checkpoint.kind!r} checkpoint, wanted {KIND!r}: explanations are of "
             "blends, as spectm finetune --head blend writes them"
         )
+    _check_words(args)
     model, patches = forecaster_of(checkpoint), read_patches(args.patches)
     check_bands(model.meta, patches.wavelength, where=args.patches)
     name, file = Path(args.model).name, args.patches.name
@@ -105,6 +114,8 @@ def _check_words(args: argparse.Namespace) -> None:
     of_one = {"station": args.station, "latitude": args.latitude, "longitude": args.longitude}
     of_one |= {"date": args.date, "time": args.time, "horizon": args.horizon or None}
     given = [f"--{name}" for name, value in of_one.items() if value is not None]
+    if args.sample is not None:
+        raise ConfigError("--sample is of a model of one's own target; give --station and --date")
     if args.whole_model:
         if given:
             raise ConfigError(f"--whole-model is about all patches; leave out {', '.join(given)}")

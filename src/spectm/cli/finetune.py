@@ -16,6 +16,8 @@ from spectm.cli.options import (
     read_sources,
     settings_from,
 )
+from spectm.cli.own import finetune_own
+from spectm.cli.start import finetune_start
 from spectm.data.context import CONTEXTS, Context
 from spectm.data.labels import read_labels
 from spectm.data.matchups import TASKS
@@ -50,18 +52,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  spectm finetune --pretrained runs/pretrained --patches pace_station_patches.nc --labels glerl/ "
         "--out runs/erie\n"
         "  spectm finetune --pretrained runs/pretrained --patches patches.nc --labels glerl/ --head network "
-        "--task ahead --out runs/ahead"
+        "--task ahead --out runs/ahead\n"
+        "  spectm finetune --start erie-2024 --patches mine.nc --labels mine.csv --out runs/mine"
     )
     parser.add_argument(
         "--pretrained",
         type=Path,
-        required=True,
+        default=[],
         action="append",
         metavar="DIR",
         help="of spectm pretrain; may be repeated, for an ensemble of blends",
     )
+    parser.add_argument(
+        "--start",
+        metavar="NAME",
+        help="in its place: a released model, or a folder of this command, whose estimates are kept as far "
+        "as own samples do not correct them (docs/own-lake.md)",
+    )
     parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="station patches, netCDF")
-    parser.add_argument("--labels", type=Path, required=True, metavar="PATH", help="CSV file or folder")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="PATH",
+        help="CSV file or folder; left out with spectra that bring their own target (spectm spectra)",
+    )
     parser.add_argument("--head", choices=HEADS, default=HEADS[0], help="default: %(default)s")
     parser.add_argument("--task", choices=TASKS, help="of the network: now (default), or 8 days ahead")
     parser.add_argument(
@@ -78,8 +92,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say what was made."""
+    if (args.start is None) == (not args.pretrained):
+        found = "both" if args.pretrained else "neither"
+        raise ConfigError(f"wanted either --pretrained DIR or --start NAME, found {found}. Give one of them.")
+    if args.start is not None:
+        _refuse_choices(args)
+        return finetune_start(args)
     if args.head == "blend":
         return _blend(args)
+    if args.labels is None:
+        raise ConfigError("--head network wants a laboratory record, found none. Give --labels.")
     if len(args.pretrained) > 1:
         raise ConfigError("--head network starts from one pretrained model; give --pretrained once")
     return _network(args, args.pretrained[0], args.task or TASKS[0], args.context or "none")
@@ -90,6 +112,8 @@ def _blend(args: argparse.Namespace) -> int:
     _refuse_network_options(args)
     checkpoints = [read_checkpoint(folder, kind="pretrained") for folder in args.pretrained]
     settings = _settings_of_all(args, checkpoints)
+    if args.labels is None:
+        return finetune_own(args, settings, checkpoints)
     (patches,), files = read_sources([args.patches])
     for checkpoint in checkpoints:
         check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
@@ -121,6 +145,15 @@ def _blend(args: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_choices(args: argparse.Namespace) -> None:
+    """With --start the model is settled but for what own samples teach."""
+    if args.head != "blend" or args.labels is None:
+        raise ConfigError("--start wants --labels, and no --head network: it tunes a blend. Change these.")
+    if args.config or args.set:
+        raise ConfigError("--start keeps the settings of the model; leave --config and --set out.")
+    _refuse_network_options(args)
+
+
 def _refuse_network_options(args: argparse.Namespace) -> None:
     """A blend has nothing to choose: what it would not listen to is not taken."""
     usual: dict[str, Any] = {"task": None, "context": None, "seed": None, "resume": False}
@@ -140,13 +173,16 @@ def _refuse_network_options(args: argparse.Namespace) -> None:
 def _settings_of_all(args: argparse.Namespace, checkpoints: Sequence[Checkpoint]) -> Settings:
     """The settings that the models of an ensemble share."""
     settings = [_settings(args, one.folder, model_parts(one)[0]) for one in checkpoints]
-    parts = [(one.windows, one.masking, one.preprocess, one.encoder, one.objective) for one in settings]
+    parts = [
+        (one.windows, one.indices, one.masking, one.preprocess, one.encoder, one.objective)
+        for one in settings
+    ]
     if any(part != parts[0] for part in parts):
         other = next(i for i, part in enumerate(parts) if part != parts[0])
         raise ConfigError(
-            "an ensemble wants models pretrained with the same windows, masking, preprocess, encoder and "
-            f"objective; {args.pretrained[0]} and {args.pretrained[other]} differ (see their settings.toml). "
-            "Give those of one kind"
+            "an ensemble wants models pretrained with the same windows, indices, masking, preprocess, "
+            f"encoder and objective; {args.pretrained[0]} and {args.pretrained[other]} differ (see their "
+            "settings.toml). Give those of one kind"
         )
     return settings[0]
 
@@ -221,7 +257,7 @@ def _network(args: argparse.Namespace, pretrained: Path, task_name: str, context
 def _settings(args: argparse.Namespace, folder: Path, pretrained: Settings) -> Settings:
     """The model is what it was pretrained as; of the settings given now, those of fine-tuning count."""
     given = settings_from(args, Settings)
-    for section in ("windows", "masking", "preprocess", "encoder", "objective"):
+    for section in ("windows", "indices", "masking", "preprocess", "encoder", "objective"):
         asked, known = getattr(given, section), getattr(pretrained, section)
         if asked not in (known, getattr(Settings(), section)):
             raise ConfigError(

@@ -6,12 +6,14 @@ A command's module is imported only when it is asked for, so `spectm --help` nee
 import argparse
 import importlib
 import os
+import runpy
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 import spectm
-from spectm.errors import SpectmError
+from spectm.errors import ConfigError, SpectmError
 
 __all__ = ["COMMANDS", "main", "module_of"]
 
@@ -21,10 +23,12 @@ COMMANDS = {
     "indices": "print the spectral indices and whether a sensor supports them",
     "fetch": "search NASA's archive and download granules of a region",
     "simulate": "write the files of a simulated lake: granules and a laboratory record",
+    "leaves": "write spectra of simulated leaves, to try a sensor and target of one's own",
     "inspect": "print what a granule, map, patch file or cube holds, with a quick look",
     "flags": "print how many pixels each quality flag costs in a granule",
     "compose": "average granules onto a grid, period by period, into one cube",
     "patches": "cut windows from a cube, for pretraining",
+    "spectra": "read spectra of one's own sensor, with a target of one's own, from tables",
     "matchups": "pair laboratory samples with pixels, and say why where there are none",
     "pretrain": "learn from unlabelled patches by hiding the pigment bands",
     "finetune": "train a calibrated model of microcystin from pretrained models and laboratory samples",
@@ -38,6 +42,8 @@ COMMANDS = {
     "evaluate": "score models and baselines on real data by the protocol, with a report",
     "ablate": "compare masking strategies and pretraining tasks, paired over seeds and dates",
     "label-efficiency": "train on 10 laboratory values, 20, 40, ... and see how many a model needs",
+    "transfer": "score the model on other band lists: resampled, and trained anew",
+    "own-lake": "see how many samples of another lake a released model wants to serve there",
     "realism": "compare the simulated lake with real spectra and a laboratory record",
 }
 # Packages that not every command needs -> the extra that installs them.
@@ -67,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module_of(name).add_arguments(command)
     args = parser.parse_args(words)
     try:
+        if getattr(args, "python", None):
+            run_python(args.python)
         return int(module_of(args.command).run(args))
     except SpectmError as error:
         line = " ".join(str(error).split())  # libraries, whose words some errors repeat, write several
@@ -97,3 +105,21 @@ def module_of(command: str) -> ModuleType:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def run_python(path: Path) -> None:
+    """Run a file that the user named, so that what it registers is known.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it fails.
+    """
+    if not path.is_file():
+        raise ConfigError(f"--python: wanted a Python file, found none at {path}. Check the path.")
+    try:
+        runpy.run_path(str(path))
+    except SpectmError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"--python: {path} failed: {type(error).__name__}: {error}") from error

@@ -23,6 +23,7 @@ __all__ = [
     "Data",
     "add_data",
     "add_device",
+    "add_python",
     "add_settings",
     "fabric_from",
     "keep_settings",
@@ -46,6 +47,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override one setting, such as masking.guard_nm=5; may be repeated",
     )
+    add_python(parser)
+
+
+def add_python(parser: argparse.ArgumentParser) -> None:
+    """``--python``: a file that is run first, to register indices."""
+    parser.add_argument(
+        "--python",
+        type=Path,
+        metavar="FILE",
+        help="run this Python file first; it may register indices (docs/own-sensor.md)",
+    )
 
 
 def settings_from(args: argparse.Namespace, kind: type[T]) -> T:
@@ -66,8 +78,8 @@ def keep_settings(settings: Settings, folder: Path) -> None:
     write_text(folder / "settings.toml", to_toml(settings))
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """``--patches``, ``--unlabelled`` and ``--labels``."""
+def add_data(parser: argparse.ArgumentParser, *, labels: bool = True) -> None:
+    """``--patches``, ``--unlabelled`` and ``--labels``, which may be left out where `labels` is False."""
     parser.add_argument("--patches", type=Path, required=True, metavar="FILE", help="station patches, netCDF")
     parser.add_argument(
         "--unlabelled",
@@ -77,7 +89,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="more spectra to pretrain on, such as pixels or the patches of a cube; may be repeated",
     )
-    parser.add_argument("--labels", type=Path, required=True, metavar="PATH", help="CSV file or folder")
+    parser.add_argument("--labels", type=Path, required=labels, metavar="PATH", help="CSV file or folder")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+import spectm
 from spectm.apps.cells import on_bands
 from spectm.apps.columns import ABOUT, find_profile, outlook_columns, thresholds_of
 from spectm.apps.planning import Job, plan
 from spectm.apps.points import REASONS_WITHOUT, PointsReport, check_points, predict_points
 from spectm.apps.points_file import read_points
 from spectm.apps.predict import PredictReport, predict_maps
+from spectm.cli.options import add_python, read_sources
+from spectm.cli.own import predict_own
 from spectm.cli.progress import progress_bar
 from spectm.data.matchups import LEAD_DAYS
 from spectm.data.origin import is_simulated
@@ -25,9 +28,12 @@ from spectm.data.splits import excluded_by
 from spectm.data.times import utc_stamps
 from spectm.errors import CheckpointError, ConfigError
 from spectm.evaluation.results import write_table
+from spectm.files import write_json
+from spectm.spectral.resampling import resampling_record
 from spectm.training.checkpoint import Checkpoint, check_bands, read_checkpoint
 from spectm.training.finetune import RegressionData, load_regressor
 from spectm.training.released import KIND, forecaster_of, model_folder
+from spectm.training.spectral_model import KIND as OWN_KIND
 from spectm.trust.thresholds import Profile, profile_names
 
 __all__ = ["add_arguments", "run"]
@@ -75,7 +81,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PATH", help="folder for a cube, CSV for patches"
     )
-    parser.add_argument("--resample", action="store_true", help="interpolate other bands to the model's")
+    parser.add_argument(
+        "--resample",
+        action="store_true",
+        help="interpolate other bands to the model's, and record it beside the estimates",
+    )
     parser.add_argument(
         "--profile",
         action="append",
@@ -83,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="thresholds: a profile that ships, or a file of one's own (.toml); may be repeated (default: "
         f"{USUAL_PROFILE}; known: {', '.join(profile_names())})",
     )
+    add_python(parser)
     _add_cube_arguments(parser.add_argument_group("with --cube"))
 
 
@@ -191,13 +202,15 @@ def _print_points(report: PointsReport) -> None:
 def _of_patches(args: argparse.Namespace) -> int:
     """One line for each patch."""
     checkpoint = read_checkpoint(model_folder(args.model))
+    if checkpoint.kind == OWN_KIND:
+        return predict_own(args, checkpoint)
     if checkpoint.kind not in KINDS:
         wanted = " or ".join(map(repr, KINDS))
         raise CheckpointError(
             f"{args.model} holds a {checkpoint.kind!r} checkpoint, wanted {wanted}, as spectm finetune writes"
         )
     profiles = [find_profile(name) for name in args.profile or [USUAL_PROFILE]]
-    patches = read_patches(args.patches)
+    patches = seen = read_patches(args.patches)
     if args.resample:
         patches = _on_bands_of(checkpoint, patches)
     check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
@@ -217,14 +230,29 @@ def _of_patches(args: argparse.Namespace) -> int:
         }
     )
     write_table(table, args.out)
+    written = [args.out, *([_write_record(args, checkpoint, seen)] if args.resample else [])]
     resampled = ", resampled to the model's bands" if args.resample else ""
     if origin:
         print(f"note: {'; '.join(origin)}", file=sys.stderr)
     print(f"{int(valid.sum())} of {len(table)} patches estimated{resampled}{_flagged(estimates)}")
     if checkpoint.kind == KIND:
         print("\n".join(one.describe() for one in profiles))
-    print(f"wrote {args.out}")
+    print("wrote " + "\n      ".join(map(str, written)))
     return 0
+
+
+def _write_record(args: argparse.Namespace, checkpoint: Checkpoint, seen: Patches) -> Path:
+    """How patches of other bands became the model's, beside the table; the path."""
+    path = Path(args.out).with_suffix(".run.json")
+    (_, files), target = read_sources([args.patches]), np.array(checkpoint.meta["wavelength_nm"])
+    record = {
+        "spectm_version": spectm.__version__,
+        "model": {"name": Path(args.model).name, "weights": checkpoint.meta["files"]["weights"]},
+        "data": files[0],
+        "resampling": resampling_record(seen.wavelength, target, source=seen.source),
+    }
+    write_json(path, record)
+    return path
 
 
 def _notes(

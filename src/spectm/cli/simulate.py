@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from spectm.cli.progress import progress_bar
+from spectm.simulation.mixes import MIXES
 from spectm.simulation.season import WHOLE_GRANULE, SeasonConfig, write_season
 
 __all__ = ["add_arguments", "run"]
@@ -66,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of the lake's own cells, degrees (default: %(default)s)",
     )
     parser.add_argument(
+        "--optics",
+        default=usual.optics,
+        metavar="NAME",
+        help=f"what the water is like: {', '.join(MIXES)} (default: %(default)s)",
+    )
+    parser.add_argument(
         "--region",
         default=usual.region,
         metavar="R",
@@ -91,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         resolution=args.resolution,
         region=args.region,
         near_real_time=args.near_real_time,
+        optics=args.optics,
     )
     with progress_bar("simulating", "file") as show:
         season = write_season(args.out, config, workers=args.workers, progress=show)

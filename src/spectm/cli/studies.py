@@ -1,4 +1,4 @@
-"""What `spectm ablate` and `spectm label-efficiency` share: options, data, and the page."""
+"""What studies such as `spectm ablate` and `spectm transfer` share: options, data, and the page."""
 
 import argparse
 import shlex
@@ -14,18 +14,19 @@ from spectm.training.settings import Settings
 __all__ = ["add_study", "note_of", "read_study", "record_of", "write_page"]
 
 
-def add_study(parser: argparse.ArgumentParser, *, quick: str) -> None:
-    """Data, folder, seeds and workers."""
+def add_study(parser: argparse.ArgumentParser, *, quick: str, seeds: int = 10, section: bool = False) -> None:
+    """Data, folder, seeds and workers; `section`: whether ``--results`` is a part of a page."""
     add_data(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder to write; goes on with what is there"
     )
-    parser.add_argument("--seeds", type=int, metavar="N", help="pretrainings of each (default: 10)")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"pretrainings of each (default: {seeds})")
     parser.add_argument(
         "--workers", type=int, default=2, metavar="N", help="processes (default: %(default)s)"
     )
     parser.add_argument("--quick", action="store_true", help=quick)
-    parser.add_argument("--results", type=Path, metavar="FILE", help="write the page here as well")
+    page = "write the page into its section of this one as well" if section else "write the page here as well"
+    parser.add_argument("--results", type=Path, metavar="FILE", help=page)
     add_settings(parser)
 
 

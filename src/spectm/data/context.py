@@ -145,8 +145,8 @@ class Climatology:
             log10 of ug L-1.
         """
         asked = pd.MultiIndex.from_arrays([np.asarray(day_of_year, dtype=np.float64), np.asarray(station)])
-        which, _ = asked.factorize()  # a map asks for one day and place many times
-        pairs = asked.unique()  # in the order of `which`
+        pairs = asked.unique()  # a map asks for one day and place many times
+        which = pairs.get_indexer(asked)  # `factorize` of pandas 2.2 refuses an empty index
         days = pairs.get_level_values(0).to_numpy(dtype=np.float64)
         names = pairs.get_level_values(1).to_numpy(dtype=np.str_)
         apart = np.abs(days[:, None] - self.day_of_year) % _YEAR_DAYS  # (pair, sample)
@@ -300,6 +300,8 @@ def context_features(
         If there is no such context.
     """
     columns = context_columns(context, stations)
+    if not columns:  # rows without a season, such as leaves, have no date to look at
+        return np.empty((len(rows), 0))
     angle = 2 * np.pi * day_of_year(rows["date"]) / _YEAR_DAYS
     has_last = last["has_last"].to_numpy(dtype=bool)
     features = {
@@ -311,7 +313,7 @@ def context_features(
         "has_last": has_last.astype(np.float64),
         "age_of_last": np.where(has_last, last["age_days"].to_numpy() / max_days, 1.0),
     }
-    return np.stack([features[name] for name in columns], axis=1) if columns else np.empty((len(rows), 0))
+    return np.stack([features[name] for name in columns], axis=1)
 
 
 def _days(dates: pd.Series) -> IntArray:

@@ -281,10 +281,10 @@ def _attributes(path: Path) -> dict[str, Any]:
     attributes: dict[str, Any] = json.loads(header.read_text(encoding="utf-8")).get("attributes", {})
     if attributes.get("format") != FORMAT:
         raise CubeError(f"wanted a cube of spectm, found another Zarr store at {path}. Compose one first.")
-    if attributes["format_version"] > FORMAT_VERSION:
+    version = attributes.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
         raise CubeError(
-            f"wanted format version {FORMAT_VERSION} or older, found {attributes['format_version']} in "
-            f"{path}. Use a newer spectm."
+            f"wanted format version {FORMAT_VERSION} or older, found {version} in {path}. Use a newer spectm."
         )
     return attributes
 

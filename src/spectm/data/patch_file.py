@@ -14,9 +14,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from spectm.errors import PatchError
 from spectm.files import replacing, reserve
 
-__all__ = ["PatchWriter", "mapped_reflectance", "writing_patches"]
+__all__ = ["PatchWriter", "check_version", "mapped_reflectance", "writing_patches"]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -177,8 +178,24 @@ def mapped_reflectance(path: Path) -> Float32Array | None:
     return np.memmap(path, dtype=STORED, mode="c", offset=offset, shape=shape)
 
 
+def check_version(attrs: Mapping[str, Any], path: Path) -> None:
+    """Refuse a file of a later spectm, as its variables may mean something else; others have no version.
+
+    Raises
+    ------
+    PatchError
+        If the version is later than this one.
+    """
+    version = _plain(attrs.get("format_version", FORMAT_VERSION))
+    if _plain(attrs.get("format")) == FORMAT and (not isinstance(version, int) or version > FORMAT_VERSION):
+        raise PatchError(
+            f"wanted {FORMAT} of version {FORMAT_VERSION} or older, found {version} in {path}. "
+            "Use a newer spectm."
+        )
+
+
 def _plain(value: Any) -> Any:
     """Text or number of an attribute, which some libraries write as an array of one, or as bytes."""
-    if isinstance(value, np.ndarray) and value.size == 1:
+    if isinstance(value, np.ndarray | np.generic) and value.size == 1:
         value = value.reshape(()).item()
     return value.decode() if isinstance(value, bytes) else value

@@ -6,7 +6,7 @@ Nothing is clipped: over turbid water the atmospheric correction leaves real neg
 of them below the packing's ``valid_min`` of -0.01.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spectm.data.origin import is_simulated, origin_mark
-from spectm.data.patch_file import mapped_reflectance
+from spectm.data.patch_file import check_version, mapped_reflectance
 from spectm.errors import PatchError
 from spectm.files import replacing
 
@@ -222,10 +222,17 @@ def read_patches(path: Path) -> Patches:
             f"wanted a complete netCDF-4 file with readable times, could not read {path}: {error}. Is the "
             "download complete? Fetch it again; a netCDF-3 file can be converted with `nccopy -k nc4`."
         ) from error
+    check_version(dataset.attrs, path)
     return _from_dataset(dataset, path, mapped)
 
 
-def write_patches(patches: Patches, path: Path) -> None:
+def write_patches(
+    patches: Patches,
+    path: Path,
+    *,
+    beside: Mapping[str, tuple[str, npt.NDArray[Any], dict[str, Any]]] | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> None:
     """Write patches as a station-patch file, the layout that `read_patches` reads.
 
     Parameters
@@ -234,6 +241,10 @@ def write_patches(patches: Patches, path: Path) -> None:
         What to write.
     path : Path
         The file; an older one is replaced once the new one is complete.
+    beside : mapping of str to tuple, optional
+        More variables: dimension, values and attributes of each.
+    attrs : mapping, optional
+        More global attributes.
     """
     bounds = {} if patches.time_bounds is None else {"bounds": "time_bnds"}
     dataset = xr.Dataset(
@@ -246,8 +257,10 @@ def write_patches(patches: Patches, path: Path) -> None:
             "station": ("sample", patches.station.astype(object)),
         },
         attrs={"Conventions": "CF-1.11", "title": "Patches of reflectance", "source": patches.source}
-        | origin_mark(patches.simulated),
+        | origin_mark(patches.simulated)
+        | dict(attrs or {}),
     )
+    dataset = dataset.assign(dict(beside or {}))
     if patches.time_bounds is not None:
         dataset["time_bnds"] = ("sample", "bnds"), patches.time_bounds
     whole_seconds = all(

@@ -153,7 +153,7 @@ def _job(study: Study, scope: Scope, name: str, seed: int) -> list[dict[str, Any
     variant = ABLATED[name]
     fabric = Fabric(accelerator="cpu", devices=1)
     model, _ = blind_pretraining(study, scope, seed, variant, variant.change(study.settings), fabric)
-    views = spectral_views(study.patches, model.encoder)
+    views = spectral_views(study.patches, model.encoder, indices=study.settings.indices.chosen())
     heads = {
         "probe": probe_on(views["embedding"], HEADS["probe"]),
         "blend": blend_on(study, views, ("embedding",), HEADS["blend"]),

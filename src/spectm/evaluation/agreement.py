@@ -18,13 +18,13 @@ from spectm.data.patches import Patches
 from spectm.errors import LabelError
 from spectm.evaluation.attributed import (
     index_columns,
-    index_names,
     layout_of,
     offsets,
     reference_spectra,
+    shortest_nm,
 )
 from spectm.model.regressor import Regressor
-from spectm.training.blend import SHORTEST_NM, Blend, Views, spectral_views
+from spectm.training.blend import Blend, Views, spectral_views
 from spectm.training.forecaster import Forecaster, sample_key
 from spectm.trust.agreement import p_value, window_agreement, window_effect
 from spectm.trust.attribution import path_differences, path_gradients
@@ -121,7 +121,7 @@ def window_test(
     of_indices = _index_attributions(model, asked)
     for number, blend in enumerate(model.blends):
         encoder = model.encoders[number] if model.models else None
-        of_rows = spectral_views(patches.select(patch), encoder)
+        of_rows = spectral_views(patches.select(patch), encoder, indices=model.settings.indices.chosen())
         blends = [blend, *(_refitted(blend, of_rows, y[o], usual[o], dates) for o in orders)]
         total += _attributions(model, number, blends, asked, of_indices)
     inside = layout_of(model).window >= 0
@@ -176,7 +176,7 @@ def _attributions(
     found = np.zeros((len(blends), *spectra.shape))
     if "bands" in views:
         weights = np.zeros((len(blends), wavelength.size))
-        weights[:, wavelength >= SHORTEST_NM] = [_weights(blend, "bands") for blend in blends]
+        weights[:, wavelength >= shortest_nm(model)] = [_weights(blend, "bands") for blend in blends]
         found += weights[:, None] * (spectra - reference)
     if "indices" in views:
         found += np.tensordot([_weights(blend, "indices") for blend in blends], of_indices, axes=1)
@@ -201,11 +201,11 @@ def _index_attributions(model: Forecaster, patches: Patches) -> FloatArray:
     members = [one for one in model.blends[0].members_ if one.view == "indices"]
     if not members:
         return np.empty((0, patches.n_samples, patches.n_bands))
-    names = index_names(patches.wavelength)
+    columns_of = index_columns(model)
     low, typical, high = members[0].low_, members[0].typical_, members[0].high_
 
     def tamed(spectra: FloatArray) -> FloatArray:
-        columns = index_columns(spectra, patches.wavelength, names)
+        columns = columns_of(spectra)
         return np.clip(np.where(np.isfinite(columns), columns, typical), low, high)
 
     spectra = patches.mean_spectrum()

@@ -5,10 +5,10 @@ function of the spectrum, and at least the detection limit. Bands are given that
 are told apart from it and add up with it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 
 from spectm.data.patches import Patches
+from spectm.model.encoder import SpectralEncoder
 from spectm.model.masking import TokenLayout
 from spectm.model.regressor import Regressor
-from spectm.spectral.indices import INDICES, supported_indices
+from spectm.model.spectm import SpecTM
+from spectm.spectral.indices import supported_indices
 from spectm.training.blend import SHORTEST_NM, Blend, Member
 from spectm.training.checkpoint import check_bands
-from spectm.training.forecaster import Forecaster
 from spectm.training.pretrain import layout_for
+from spectm.training.settings import Settings
 from spectm.trust.attribution import (
     TOLERANCE,
     BandAttribution,
@@ -33,15 +35,16 @@ from spectm.trust.attribution import (
 
 __all__ = [
     "Attributions",
+    "Blended",
     "MeanAttribution",
     "attribute",
     "calendar_share",
     "index_columns",
-    "index_names",
     "layout_of",
     "mean_attribution",
     "offsets",
     "reference_spectra",
+    "shortest_nm",
     "spectral_part",
     "spread_over",
 ]
@@ -53,6 +56,21 @@ BRIGHT_NM = (500.0, 700.0)
 LEAST_BRIGHTNESS = 2e-4  # sr^-1; darker than this, a spectrum has no brightness to be compared at
 # Patches explained at a time: with it, the memory of a whole map stays that of one part.
 PATCHES_AT_ONCE = 64
+
+
+class Blended(Protocol):
+    """A model that answers with blends: `Forecaster`, and `SpectralModel` of one's own target."""
+
+    @property
+    def models(self) -> tuple[SpecTM, ...]: ...  # noqa: D102
+    @property
+    def blends(self) -> tuple[Blend, ...]: ...  # noqa: D102
+    @property
+    def encoders(self) -> tuple[SpectralEncoder, ...]: ...  # noqa: D102
+    @property
+    def settings(self) -> Settings: ...  # noqa: D102
+    @property
+    def meta(self) -> dict[str, Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,7 +112,7 @@ class Attributions:
         return np.abs(np.mean([one.gap for one in self.members], axis=0)) <= tolerance
 
 
-def attribute(model: Forecaster, patches: Patches, *, tolerance: float = TOLERANCE) -> Attributions:
+def attribute(model: Blended, patches: Patches, *, tolerance: float = TOLERANCE) -> Attributions:
     """Integrated gradients of the estimates of patches, all held in memory; see `mean_attribution` for maps.
 
     Raises
@@ -142,7 +160,7 @@ class MeanAttribution:
 
 
 def mean_attribution(
-    model: Forecaster, patches: Patches, *, patches_at_once: int = PATCHES_AT_ONCE
+    model: Blended, patches: Patches, *, patches_at_once: int = PATCHES_AT_ONCE
 ) -> MeanAttribution:
     """Attribution over all patches with a valid pixel, part by part: only sums are kept.
 
@@ -173,7 +191,7 @@ def mean_attribution(
     )
 
 
-def spectral_part(model: Forecaster, number: int) -> SpectralFunction:
+def spectral_part(model: Blended, number: int) -> SpectralFunction:
     """What one blend makes of spectra, log10, calendar and detection limit left out.
 
     Returns
@@ -184,9 +202,8 @@ def spectral_part(model: Forecaster, number: int) -> SpectralFunction:
     """
     blend, wavelength = model.blends[number], np.array(model.meta["wavelength_nm"])
     of_view = {view: [m for m in blend.members_ if m.view == view] for view in blend.views}
-    kept = torch.from_numpy(wavelength >= SHORTEST_NM)
-    names = index_names(wavelength)
-    indices = differentiable(partial(_of_indices, of_view.get("indices", []), wavelength, names))
+    kept = torch.from_numpy(wavelength >= shortest_nm(model))
+    indices = differentiable(partial(_of_indices, of_view.get("indices", []), index_columns(model)))
     regressor = Regressor(model.encoders[number]).eval() if "embedding" in of_view else None
 
     def function(spectra: Tensor, pixels: Tensor) -> Tensor:
@@ -217,7 +234,7 @@ def offsets(patches: Patches, spectra: FloatArray) -> Tensor:
     return torch.from_numpy((patches.Rrs - spectra[..., None, None]).astype(np.float32))
 
 
-def reference_spectra(model: Forecaster, spectra: FloatArray) -> FloatArray:
+def reference_spectra(model: Blended, spectra: FloatArray) -> FloatArray:
     """Median spectrum of those that the model was pretrained on, as bright as each given one.
 
     Parameters
@@ -234,35 +251,40 @@ def reference_spectra(model: Forecaster, spectra: FloatArray) -> FloatArray:
         are those of the spectrum itself.
     """
     wavelength = np.array(model.meta["wavelength_nm"])
-    bright = (wavelength >= BRIGHT_NM[0]) & (wavelength <= BRIGHT_NM[1]) & (layout_of(model).window < 0)
+    outside = layout_of(model).window < 0
+    bright = (wavelength >= BRIGHT_NM[0]) & (wavelength <= BRIGHT_NM[1]) & outside
+    bright = bright if bright.any() else outside  # a sensor of one's own may see nothing there
     if model.models:
         centre = np.median([encoder.statistics.centre for encoder in model.encoders], axis=0)
         typical = np.broadcast_to(centre, spectra.shape)
     else:
         member = next(one for one in model.blends[0].members_ if one.view == "bands")
         typical = spectra.copy()
-        typical[:, wavelength >= SHORTEST_NM] = member.ridge_.scaler_.mean_
+        typical[:, wavelength >= shortest_nm(model)] = member.ridge_.scaler_.mean_
     level = np.maximum(spectra[:, bright].mean(axis=1), LEAST_BRIGHTNESS)
     known = np.maximum(typical[:, bright].mean(axis=1), LEAST_BRIGHTNESS)
     scaled = typical * (level / known)[:, None]
-    return scaled if model.models else np.where(wavelength >= SHORTEST_NM, scaled, spectra)
+    return scaled if model.models else np.where(wavelength >= shortest_nm(model), scaled, spectra)
 
 
-def layout_of(model: Forecaster) -> TokenLayout:
+def shortest_nm(model: Blended) -> float:
+    """Where the bands begin that a model reads as they are, nm."""
+    return float(model.meta.get("shortest_nm", SHORTEST_NM))
+
+
+def layout_of(model: Blended) -> TokenLayout:
     """Bands, tokens and windows of a model."""
     if model.models:
         return model.models[0].encoder.layout
     return layout_for(model.settings, np.array(model.meta["wavelength_nm"]))
 
 
-def index_names(wavelength: FloatArray) -> list[str]:
-    """Indices that the bands support, in the order in which a blend reads them."""
-    return [name for name, missing in supported_indices(wavelength).items() if missing is None]
-
-
-def index_columns(spectra: FloatArray, wavelength: FloatArray, names: Sequence[str]) -> FloatArray:
-    """Some indices of spectra, as a blend reads them, shape (n, n_indices)."""
-    return np.column_stack([INDICES[name].function(spectra, wavelength) for name in names])
+def index_columns(model: Blended) -> Callable[[FloatArray], FloatArray]:
+    """Function from spectra, shape (n, n_bands), to their indices as a blend reads them, (n, n_indices)."""
+    wavelength, indices = np.array(model.meta["wavelength_nm"]), model.settings.indices.chosen()
+    missing = supported_indices(wavelength, indices)
+    used = [index.function for name, index in indices.items() if missing[name] is None]
+    return lambda spectra: np.column_stack([function(spectra, wavelength) for function in used])
 
 
 def spread_over(values: FloatArray) -> FloatArray:
@@ -273,10 +295,10 @@ def spread_over(values: FloatArray) -> FloatArray:
 
 
 def _of_indices(
-    members: list[Member], wavelength: FloatArray, names: Sequence[str], spectra: FloatArray
+    members: list[Member], columns_of: Callable[[FloatArray], FloatArray], spectra: FloatArray
 ) -> FloatArray:
     """What the members that read indices say, together, shape (n, 1): with gaps filled and tails cut."""
-    columns = index_columns(spectra, wavelength, names)
+    columns = columns_of(spectra)
     nothing = np.zeros(len(spectra))
     return np.sum([member.predict(columns, nothing) for member in members], axis=0)[:, None]
 

@@ -94,7 +94,8 @@ def calibrate_forecaster(model: Forecaster, patches: Patches, tasks: Mapping[str
     """
     source = tasks["current"]
     everything = np.arange(len(source.rows))
-    views = views_of_encoders(patches, model.encoders or (None,))
+    indices = model.settings.indices.chosen()
+    views = views_of_encoders(patches, model.encoders or (None,), indices=indices)
     calibration: dict[str, Calibration] = {}
     for name in ("current", "ahead"):
         task = tasks[name]

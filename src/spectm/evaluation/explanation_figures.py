@@ -22,8 +22,16 @@ UP, DOWN = "#9dc3dd", "#f6d2bb"  # and hatched, for eyes and printers without co
 SHADE = "#ececec"
 
 
-def account(start: float, parts: Sequence[Part], total: float) -> Picture:
-    """Steps from the laboratory's average to the estimate, on an axis of concentrations."""
+def account(
+    start: float,
+    parts: Sequence[Part],
+    total: float,
+    *,
+    quantity: str = "microcystin",
+    unit: str = "µg/L",
+    origin: str = "the laboratory's average of earlier years",
+) -> Picture:
+    """Steps from an average, of which `origin` says whose, to the estimate, on an axis of concentrations."""
     canvas, axes = new_canvas(height=1.1 + 0.3 * len(parts))
     ends = start + np.cumsum([part.change for part in parts])
     begins = np.concatenate([[start], ends[:-1]])
@@ -47,18 +55,15 @@ def account(start: float, parts: Sequence[Part], total: float) -> Picture:
             axes.vlines(left, number - 0.7, number - 0.3, color=GREY, linewidth=0.8)
     axes.axvline(start, color=GREY, linewidth=0.8, linestyle=":")
     axes.axvline(total, color=RED, linewidth=1.4, linestyle="--")
-    axes.set(yticks=place, yticklabels=[part.name for part in parts], xlabel="microcystin, µg/L (log axis)")
+    axes.set(yticks=place, yticklabels=[part.name for part in parts], xlabel=f"{quantity}, {unit} (log axis)")
     axes.set_ylim(len(parts) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     _decades(axes)
     said = ", ".join(f"{part.name} {_factor(part.change)}" for part in parts)
-    alt = (
-        f"Bars from the laboratory's average, {10**start:.2g} µg/L, to the estimate, {10**total:.2g} µg/L: "
-        f"{said}."
-    )
+    alt = f"Bars from {origin}, {10**start:.2g} {unit}, to the estimate, {10**total:.2g} {unit}: {said}."
     caption = (
-        "From the laboratory's average of earlier years (dotted line) to the estimate (dashed). Plain: "
-        "raises; hatched: lowers. Line at the end of a bar: spread over the ensemble."
+        f"From {origin} (dotted line) to the estimate (dashed). Plain: raises; hatched: lowers. Line at the "
+        "end of a bar: spread over the ensemble."
     )
     return to_picture(canvas, alt, caption)
 
@@ -109,7 +114,7 @@ def bands(wavelength: FloatArray, mean: FloatArray, spread: FloatArray, windows:
         )
     axes.plot(wavelength, mean, color=BLUE, linewidth=1.0)
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set(xlabel="wavelength, nm", ylabel="added to log10(µg/L)")
+    axes.set(xlabel="wavelength, nm", ylabel="added to log10 of the estimate")
     top, low = int(mean.argmax()), int(mean.argmin())
     alt = (
         f"What each band adds: most at {wavelength[top]:.0f} nm ({mean[top]:+.3f}), least at "
@@ -132,7 +137,7 @@ def band_sizes(
     axes.plot(wavelength, size, color=BLUE, linewidth=1.3, label="mean size")
     axes.plot(wavelength, signed, color=RED, linewidth=1.1, linestyle="--", label="mean with sign")
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set(xlabel="wavelength, nm", ylabel="added to log10(µg/L)")
+    axes.set(xlabel="wavelength, nm", ylabel="added to log10 of the estimate")
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.17))
     top = int(size.argmax())
     alt = f"Mean size of what each band adds, largest at {wavelength[top]:.0f} nm ({size[top]:.3f})."

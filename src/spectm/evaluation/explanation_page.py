@@ -15,6 +15,7 @@ from spectm.data.origin import is_simulated
 from spectm.data.patches import Patches
 from spectm.data.times import utc_stamps
 from spectm.evaluation import explanation_figures as drawn
+from spectm.evaluation.attributed import Blended
 from spectm.evaluation.explanation import Explanation
 from spectm.evaluation.figures import Picture, stamped
 from spectm.evaluation.findings import number
@@ -27,11 +28,19 @@ from spectm.trust.applicability import NEW_PLACE, REASONS
 from spectm.trust.attribution import TOLERANCE
 from spectm.trust.thresholds import CAVEAT
 
-__all__ = ["USED", "Section", "about_reference", "signed", "write_explanation", "write_page"]
+__all__ = [
+    "USED",
+    "Section",
+    "about_reference",
+    "signed",
+    "strongest",
+    "write_explanation",
+    "write_page",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-USED = "An attribution says what the model used, not what is in the water."
+USED = "An attribution says what the model used, not what is there."
 MADE_UP = (
     "{what} simulated. Nothing on this page was measured on a real lake with a real satellite from end to "
     "end, and no number here says how well anything works on one."
@@ -80,7 +89,7 @@ def write_explanation(
 
 
 def write_page(
-    contents: Mapping[str, Any], model: Forecaster, patches: Patches, path: Path, *, name: str, file: str
+    contents: Mapping[str, Any], model: Blended, patches: Patches, path: Path, *, name: str, file: str
 ) -> Path:
     """Write a page of what the template names; simulated data are marked as such, and all text is escaped."""
     made_up = _made_up(model, patches)
@@ -100,7 +109,7 @@ def write_page(
     return path
 
 
-def _made_up(model: Forecaster, patches: Patches) -> str:
+def _made_up(model: Blended, patches: Patches) -> str:
     """What of it was simulated; nothing where nothing was."""
     of_model = is_simulated(model.meta.get("provenance", {}))
     if not (of_model or patches.simulated):
@@ -240,18 +249,19 @@ def _bands(found: Explanation) -> Section:
             "spectrum and for the reference."
         ],
         pictures=[drawn.bands(wavelength, mean, spread, found.windows)],
-        tables=[_strongest(wavelength, found.window, found.windows, mean, spread)],
+        tables=[strongest(wavelength, found.window, found.windows, mean, spread)],
         long=[Table("All bands: spectrum, reference, filled in, attribution", columns, rows)],
     )
 
 
-def _strongest(
+def strongest(
     wavelength: FloatArray,
     window: npt.NDArray[Any],
     windows: Sequence[Window],
     mean: FloatArray,
     spread: FloatArray,
 ) -> Table:
+    """The ten bands that add most, in order of wavelength; `window` says which of the windows each is in."""
     chosen = np.sort(np.argsort(-np.abs(mean), kind="stable")[:10])
     rows = [
         (
@@ -297,12 +307,12 @@ def _spectrum(found: Explanation) -> Section:
     return Section(title="The spectrum without its windows", lines=[said], pictures=[drawn.spectrum(found)])
 
 
-def _facts(model: Forecaster, patches: Patches, name: str, file: str) -> list[tuple[str, str]]:
+def _facts(model: Blended, patches: Patches, name: str, file: str) -> list[tuple[str, str]]:
     known = model.meta.get("provenance", {})
     members = f"{len(model.blends)} member{'s' if len(model.blends) > 1 else ''}"
     facts = [
         ("spectm", spectm.__version__),
-        ("Model", f"{name}: {members}, {len(model.meta['samples'])} laboratory samples"),
+        ("Model", f"{name}: {members}, {len(model.meta['samples'])} samples"),
         ("Patches", f"{file}: {patches.source}"),
     ]
     facts += [

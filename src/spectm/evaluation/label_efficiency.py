@@ -225,7 +225,7 @@ def _spectm_job(study: Study, scope: Scope, seed: int, config: LabelConfig) -> l
     """One pretraining, and all that is learned on it."""
     fabric = Fabric(accelerator="cpu", devices=1)
     model, _ = blind_pretraining(study, scope, seed, Variant(), study.settings, fabric)
-    views = spectral_views(study.patches, model.encoder)
+    views = spectral_views(study.patches, model.encoder, indices=study.settings.indices.chosen())
     lines = []
     for draw in range(seed, config.draws, config.seeds):
         for name, used in SPECTM.items():
@@ -240,7 +240,7 @@ def _spectm_job(study: Study, scope: Scope, seed: int, config: LabelConfig) -> l
 def _plain_job(study: Study, scope: Scope, name: str, draw: int, config: LabelConfig) -> list[dict[str, Any]]:
     """One baseline, trained on one draw of each size; all rows are drawn once."""
     lines = []
-    views = spectral_views(study.patches) if name in BLENDS else {}
+    views = spectral_views(study.patches, indices=study.settings.indices.chosen()) if name in BLENDS else {}
     for context in CONTEXTS if name in BLENDS else baseline_contexts(name):
         if context in CONTEXTS:
             make: Callable[[], Estimator] = (

@@ -6,7 +6,7 @@ vouch for each other.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -18,7 +18,7 @@ from spectm.data.context import Context
 from spectm.data.splits import group_folds
 from spectm.errors import BandNotFoundError
 from spectm.evaluation.task import Task
-from spectm.spectral.indices import INDICES, supported_indices
+from spectm.spectral.indices import INDICES, Index, supported_indices
 from spectm.training.ridge import GroupedRidge, Standardiser
 
 __all__ = ["BestIndex", "Given", "Inputs", "Learner", "Mean", "Ridge", "Standardised"]
@@ -45,6 +45,8 @@ class Inputs:
         Season and laboratory, as far as the switch allows; no columns for "none".
     climatology, persistence : ndarray, shape (n,)
         log10 of ug/L: the references.
+    indices : mapping of str to Index
+        That a learner may choose from.
     """
 
     Rrs: FloatArray
@@ -52,6 +54,7 @@ class Inputs:
     context: FloatArray
     climatology: FloatArray
     persistence: FloatArray
+    indices: Mapping[str, Index] = field(default_factory=lambda: INDICES)
 
     @classmethod
     def of(cls, task: Task, context: Context) -> Self:
@@ -62,6 +65,7 @@ class Inputs:
             context=task.context(context),
             climatology=task.climatology,
             persistence=task.persistence,
+            indices=task.indices,
         )
 
     def __getitem__(self, rows: IntArray) -> "Inputs":
@@ -72,6 +76,7 @@ class Inputs:
             context=self.context[rows],
             climatology=self.climatology[rows],
             persistence=self.persistence[rows],
+            indices=self.indices,
         )
 
     @property
@@ -189,10 +194,11 @@ class BestIndex:
 
     def fit(self, inputs: Inputs, y: FloatArray, dates: npt.NDArray[np.str_]) -> Self:
         """Choose the index, then fit all rows."""
-        names = [name for name, missing in supported_indices(inputs.wavelength).items() if missing is None]
+        supported = supported_indices(inputs.wavelength, inputs.indices)
+        names = [name for name, missing in supported.items() if missing is None]
         if not names:
             raise BandNotFoundError(
-                f"best-index: wanted the bands of one of {', '.join(INDICES)}; found "
+                f"best-index: wanted the bands of one of {', '.join(inputs.indices)}; found "
                 f"{inputs.wavelength.size} bands from {inputs.wavelength[0]:.0f} to "
                 f"{inputs.wavelength[-1]:.0f} nm. Leave this model out."
             )
@@ -233,4 +239,4 @@ class _Line:
 
 def _index_columns(name: str, inputs: Inputs) -> FloatArray:
     """One index, NaN where undefined, and the context, shape (n, 1 + n_features)."""
-    return np.column_stack([INDICES[name].function(inputs.Rrs, inputs.wavelength), inputs.context])
+    return np.column_stack([inputs.indices[name].function(inputs.Rrs, inputs.wavelength), inputs.context])

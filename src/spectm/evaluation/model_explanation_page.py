@@ -7,11 +7,10 @@ import numpy as np
 from spectm.data.patches import Patches
 from spectm.evaluation import explanation_figures as drawn
 from spectm.evaluation.agreement import Agreement
-from spectm.evaluation.attributed import MeanAttribution, layout_of
+from spectm.evaluation.attributed import Blended, MeanAttribution, layout_of
 from spectm.evaluation.explanation_page import USED, Section, about_reference, signed, write_page
 from spectm.evaluation.findings import number
 from spectm.evaluation.report_tables import Table
-from spectm.training.forecaster import Forecaster
 from spectm.trust.attribution import TOLERANCE
 from spectm.trust.thresholds import CAVEAT
 
@@ -21,12 +20,13 @@ __all__ = ["write_model_explanation"]
 def write_model_explanation(
     mean: MeanAttribution,
     agreement: Agreement | None,
-    model: Forecaster,
+    model: Blended,
     patches: Patches,
     path: Path,
     *,
     name: str,
     file: str,
+    caveat: str = CAVEAT,
 ) -> Path:
     """Write the page of a whole model: what its estimates of all patches rest on.
 
@@ -37,6 +37,8 @@ def write_model_explanation(
         None where the laboratory values that it needs were not given.
     model, patches, path, name, file
         As for `write_explanation`.
+    caveat : str
+        What is to be said of the target wherever an estimate of it is shown.
     """
     warning = ""
     if mean.n_incomplete:
@@ -51,7 +53,7 @@ def write_model_explanation(
         "warning": warning,
         "short": _verdict(agreement),
         "reasons": [],
-        "caveats": [CAVEAT, USED, about_reference(len(model.blends))],
+        "caveats": [caveat, USED, about_reference(len(model.blends))],
         "sections": [_mean_bands(mean, model), *([_null(agreement)] if agreement else [])],
     }
     return write_page(contents, model, patches, path, name=name, file=file)
@@ -74,7 +76,7 @@ def _verdict(agreement: Agreement | None) -> list[str]:
     ]
 
 
-def _mean_bands(mean: MeanAttribution, model: Forecaster) -> Section:
+def _mean_bands(mean: MeanAttribution, model: Blended) -> Section:
     layout = layout_of(model)
     windows = model.settings.windows.window_set().windows
     total = mean.mean_size.sum()

@@ -17,6 +17,7 @@ from spectm.evaluation.learners import SHORTEST_NM, Inputs, Ridge
 from spectm.evaluation.task import Task
 from spectm.model.regressor import Regressor
 from spectm.model.spectm import SpecTM
+from spectm.spectral.indices import INDICES, Index
 from spectm.training.blend import spectral_views
 from spectm.training.finetune import FittedRegressor, RegressionData, embedding, finetune
 from spectm.training.settings import Settings
@@ -159,7 +160,13 @@ class Probe:
         return replace(Inputs.of(task, self.context)[rows], Rrs=embedded, wavelength=wavelength)
 
 
-def frozen_views(names: Iterable[str], pretrained: SpecTM, patches: Patches) -> dict[str, FloatArray]:
+def frozen_views(
+    names: Iterable[str],
+    pretrained: SpecTM,
+    patches: Patches,
+    *,
+    indices: Mapping[str, Index] = INDICES,
+) -> dict[str, FloatArray]:
     """What some models of the family read of all patches, where they do not change the encoder.
 
     Returns
@@ -169,7 +176,7 @@ def frozen_views(names: Iterable[str], pretrained: SpecTM, patches: Patches) -> 
         fine-tuned.
     """
     heads = {VARIANTS[name].head for name in names}
-    views = spectral_views(patches, pretrained.encoder) if heads & {"probe", "blend"} else {}
+    views = spectral_views(patches, pretrained.encoder, indices=indices) if heads & {"probe", "blend"} else {}
     if "probe-hidden" in heads:
         valid = patches.valid.any(axis=(1, 2))
         found = embedding(Regressor(pretrained.encoder), patches.Rrs[valid], hide_windows=True)
@@ -197,7 +204,8 @@ def make_variant(
     head = VARIANTS[name].head
     if head == "finetune":
         return FineTuned(fabric, pretrained, patches, context, settings, seed)
-    views = frozen_views([name], pretrained, patches) if views is None else views
+    if views is None:
+        views = frozen_views([name], pretrained, patches, indices=settings.indices.chosen())
     if head == "blend":
         assert record is not None
         return BlendEstimator(patches, views, BLENDED, context, record)

@@ -235,7 +235,7 @@ def _baseline_job(study: Study, splits: Sequence[str], task_name: str, model: st
 def _blend_job(study: Study, splits: Sequence[str], task_name: str, model: str) -> Lines:
     """One blend without an encoder, on all folds and contexts of some splits."""
     task, lines = study.tasks[task_name], []
-    views = spectral_views(study.patches)
+    views = spectral_views(study.patches, indices=study.settings.indices.chosen())
     for context in study.config.contexts:
         known: Known = {}
         make = blend_on(study, views, BLENDS[model], context)
@@ -261,7 +261,7 @@ def _spectm_job(study: Study, scope: Scope, seed: int, names: list[str], held_ou
         ]
     if seed == 0:
         further |= family_sureness(study, scope, pretrained, names, settings)
-    views = frozen_views(names, pretrained, study.patches)
+    views = frozen_views(names, pretrained, study.patches, indices=study.settings.indices.chosen())
     known: dict[tuple[str, str], Known] = {}
     for name in names:
         for task_name, fold in scope.folds:

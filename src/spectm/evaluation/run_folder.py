@@ -304,7 +304,8 @@ def _read_record(path: Path) -> dict[str, Any]:
     version = record.get("format_version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ReportError(
-            f"{path} has format version {version}; this spectm reads up to {FORMAT_VERSION}. Use a newer one"
+            f"{path} has format version {version}; this spectm reads up to {FORMAT_VERSION}. "
+            "Use a newer spectm"
         )
     for key, kind in (("files", list), ("counts", dict), ("settings", dict)):
         if not isinstance(record.get(key, kind()), kind):

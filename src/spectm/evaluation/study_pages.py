@@ -11,7 +11,7 @@ from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, number, orig
 from spectm.evaluation.label_curves import FLOOR_MODEL
 from spectm.evaluation.report_tables import Table, markdown
 
-__all__ = ["ablation_page", "efficiency_page"]
+__all__ = ["ablation_page", "efficiency_page", "study_head"]
 
 WAYS = {"dates": "whole dates", "rows": "single rows", "all": "nothing drawn"}
 SEEDS_FOR_CLAIMS = 10
@@ -31,7 +31,7 @@ def ablation_page(table: pd.DataFrame, record: Mapping[str, Any]) -> str:
     seeds = int(table["n_seeds"].min())
     blocks = [
         "# Masking and pretraining tasks",
-        *_head(record, seeds < SEEDS_FOR_CLAIMS, f"{seeds} seeds"),
+        *study_head(record, seeds < SEEDS_FOR_CLAIMS, f"{seeds} seeds"),
         "Leave-date-out; each variant is pretrained anew for every seed and block of dates, blind to what is "
         f"tested. R2 is the mean over {seeds} seeds. A difference is R2 of the reference (`{REFERENCE}`: "
         "targeted masking, all tasks) minus R2 of the variant with the same seed: above zero, the reference "
@@ -88,7 +88,7 @@ def efficiency_page(curves: pd.DataFrame, equal: pd.DataFrame, record: Mapping[s
     draws = int(drawn["n_draws"].min()) if len(drawn) else 0
     blocks = [
         "# Label efficiency",
-        *_head(record, draws < DRAWS_FOR_CLAIMS, f"{draws} draws"),
+        *study_head(record, draws < DRAWS_FOR_CLAIMS, f"{draws} draws"),
         "Leave-date-out; each training part is cut down to a few rows, drawn by whole dates (then a little "
         "more, as no date is divided) or by single rows, the same for every model. R2 is the mean over "
         f"{draws} draws; intervals are of 95 %, dates and draws of labels drawn together. Eight days ahead, "
@@ -151,7 +151,8 @@ def _curve_table(task: str, by: str, group: pd.DataFrame) -> Table:
     return Table(title, ("Model", *sizes), rows)
 
 
-def _head(record: Mapping[str, Any], few: bool, counted: str) -> Iterator[str]:
+def study_head(record: Mapping[str, Any], few: bool, counted: str) -> Iterator[str]:
+    """What was simulated, the command, and whether a claim may rest on it."""
     if origin := origin_of(record):
         yield f"**{origin}**"
     yield f"Written by `{record['command']}`, with spectm {record['spectm_version']}."

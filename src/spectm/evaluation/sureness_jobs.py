@@ -59,7 +59,7 @@ def family_sureness(
     folds = [(task, fold) for task, fold in scope.folds if fold.split == HEADLINE]
     if not wanted or not folds:
         return {}
-    views = spectral_views(study.patches, pretrained.encoder)
+    views = spectral_views(study.patches, pretrained.encoder, indices=study.settings.indices.chosen())
     seen = seen_by(study.patches, (pretrained,), (views,))
     flags = [
         line
@@ -102,7 +102,12 @@ def _flag_job(study: Study, name: str) -> Result:
 def _distribution_job(study: Study, name: str, model: str) -> Result:
     task, fitted, lines = study.tasks[name], Fitted(), []
     if model in BLENDS:
-        make = blend_on(study, spectral_views(study.patches), BLENDS[model], SEASON)
+        make = blend_on(
+            study,
+            spectral_views(study.patches, indices=study.settings.indices.chosen()),
+            BLENDS[model],
+            SEASON,
+        )
     else:
         make = partial(make_baseline, model, SEASON, seed=0)
     for fold in split_folds(task, HEADLINE, 1):

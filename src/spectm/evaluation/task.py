@@ -1,6 +1,7 @@
 """One task of the protocol as arrays: spectra, targets, references and context of its rows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from spectm.data.labels import Labels, surface_samples
 from spectm.data.matchups import matchups
 from spectm.data.patches import Patches
 from spectm.evaluation.scores import Observations
+from spectm.spectral.indices import INDICES, Index
 
 __all__ = ["Task", "build_task"]
 
@@ -49,6 +51,8 @@ class Task:
         log10 of ug/L from samples of earlier years, at the day and station of the target.
     last : DataFrame
         The newest admissible laboratory value of each row, as `spectm.data.context.last_values` returns it.
+    indices : mapping of str to Index
+        That a model may choose from.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Task:
     below: BoolArray
     climatology: FloatArray
     last: pd.DataFrame
+    indices: Mapping[str, Index] = field(default_factory=lambda: INDICES)
 
     @property
     def dates(self) -> npt.NDArray[np.str_]:

@@ -18,6 +18,7 @@ from spectm.simulation.climate import (
 )
 from spectm.simulation.clouds import Sky
 from spectm.simulation.fields import RandomField, Series, Wind
+from spectm.simulation.mixes import USUAL_MIX, Mix, named_mix
 from spectm.simulation.shoreline import (
     BOX,
     ISLANDS,
@@ -125,6 +126,8 @@ class SimulatedLake:
         Size of a cell, degrees. It changes the grid, not the lake.
     cloudiness : float
         Share of cloud in the long run, 0 to 1.
+    optics : str
+        What its water is like: one of `spectm.simulation.mixes.MIXES`.
 
     Raises
     ------
@@ -146,6 +149,7 @@ class SimulatedLake:
         *,
         resolution: float = 0.0125,
         cloudiness: float = 0.6,
+        optics: str = USUAL_MIX,
     ) -> None:
         if seed < 0 or not years or min(years) < 1900 or max(years) > 2200:
             raise SimulationError(
@@ -163,7 +167,8 @@ class SimulatedLake:
         latitude, longitude = np.meshgrid(self.latitude, self.longitude, indexing="ij")
         self.land = is_land(latitude, longitude)
         self._x, self._y = kilometres(latitude, longitude)
-        self._seasons = {year: _Season(seed, year, cloudiness) for year in self.years}
+        mix = named_mix(optics)
+        self._seasons = {year: _Season(seed, year, cloudiness, mix) for year in self.years}
 
     def state(self, time: np.datetime64) -> LakeState:
         """The lake at a moment of its years, UTC.
@@ -230,7 +235,9 @@ class SimulatedLake:
 class _Season:
     """One year of the lake: all its chance, drawn once."""
 
-    def __init__(self, seed: int, year: int, cloudiness: float) -> None:
+    def __init__(self, seed: int, year: int, cloudiness: float, mix: Mix) -> None:
+        self._mix = mix
+
         # Each thing has a stream of its own: what is added later leaves the others as they are.
         def stream(number: int) -> np.random.Generator:
             return np.random.default_rng((seed, year, number))
@@ -265,6 +272,7 @@ class _Season:
                 + habit.rivers * rich
                 + habit.detroit * detroit
                 + habit.shallow * shallow
+                + self._mix.shifts.get(name, 0.0)
                 + self._years[name]
                 + habit.date * self._dates[name].at(day)
                 + habit.local * self._places[name].at(day, east, north)
@@ -273,7 +281,11 @@ class _Season:
         logs["minerals"] += 0.3 * np.log10(self.wind.stirring(day) + 0.2) * (0.5 + shallow)
         values = {name: 10 ** logs[name] for name in ("chlorophyll", "minerals", "cdom_440")}
         phycocyanin = np.minimum(10 ** logs["phycocyanin"], MAX_PHYCOCYANIN)
-        cyano = cyano_chlorophyll(phycocyanin) * 10 ** (0.1 * self._pigment.at(day, east, north))
+        cyano = (
+            self._mix.cyano_chlorophyll
+            * cyano_chlorophyll(phycocyanin)
+            * 10 ** (0.1 * self._pigment.at(day, east, north))
+        )
         return values | {
             "phycocyanin": phycocyanin,
             "cyano_chlorophyll": cyano,
@@ -283,8 +295,8 @@ class _Season:
 
     def properties(self, day: float, x: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
         """`PROPERTIES` at a time and at places in km, shape (...), regardless of land."""
-        place = self._moved(day, x, y)
-        return {name: PROPERTIES[name].values(f.at(day, *place)) for name, f in self._properties.items()}
+        place, known = self._moved(day, x, y), self._mix.properties
+        return {name: known[name].values(f.at(day, *place)) for name, f in self._properties.items()}
 
     def _moved(self, day: float, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Where the water at a place would be, had it neither drifted nor turned in eddies, km."""

@@ -18,6 +18,7 @@ from spectm.errors import SimulationError
 from spectm.files import replacing
 from spectm.simulation.granule_file import granule_name
 from spectm.simulation.lake import SimulatedLake
+from spectm.simulation.mixes import USUAL_MIX
 from spectm.simulation.orbit import Overpass
 from spectm.simulation.sensor import LAKE, WHOLE, lake_overpasses, write_granule
 from spectm.simulation.survey import write_survey
@@ -58,6 +59,8 @@ class SeasonConfig:
         Part of a granule that is written: a name or W,S,E,N in degrees, or `WHOLE_GRANULE`.
     near_real_time : bool
         Write the twin of each granule that comes within hours, too.
+    optics : str
+        What the water is like: one of `spectm.simulation.mixes.MIXES`.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class SeasonConfig:
     resolution: float = 0.0125
     region: str = LAKE.name
     near_real_time: bool = False
+    optics: str = USUAL_MIX
 
     def __post_init__(self) -> None:
         """Refuse what can't be before a folder is made; the lake's own settings are checked by the lake."""
@@ -230,7 +234,13 @@ def _day(year: int, text: str) -> np.datetime64:
 @cache
 def _lake(config: SeasonConfig, year: int) -> SimulatedLake:
     """The lake in one year, made once a process."""
-    return SimulatedLake(config.seed, (year,), resolution=config.resolution, cloudiness=config.cloudiness)
+    return SimulatedLake(
+        config.seed,
+        (year,),
+        resolution=config.resolution,
+        cloudiness=config.cloudiness,
+        optics=config.optics,
+    )
 
 
 def _record(config: SeasonConfig) -> dict[str, Any]:
@@ -247,13 +257,13 @@ def _claim(folder: Path, config: SeasonConfig) -> None:
     """Write down whose folder this is; refuse one that is another's."""
     wanted, path = _record(config), folder / RECORD
     if path.is_file():
-        read_season(folder)
-        found = json.loads(path.read_text(encoding="utf-8"))
+        known = _record(read_season(folder))["settings"]  # with what settings were before there were more
+        found = json.loads(path.read_text(encoding="utf-8")) | {"settings": known}
         differing = [
             f"{name} {was}, asked for {now}"
-            for known, asked in ((found, wanted), (found["settings"], wanted["settings"]))
+            for there, asked in ((found, wanted), (known, wanted["settings"]))
             for name, now in asked.items()
-            if name != "settings" and (was := known.get(name)) != now
+            if name != "settings" and (was := there.get(name)) != now
         ]
         if differing:
             raise SimulationError(

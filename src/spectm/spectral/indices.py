@@ -11,7 +11,7 @@ returns shape (...), float64. Three rules hold for all of them:
 On surface reflectance (SFREFL, `rhos`) ratios and AVW mean the same, line heights come out in its units.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -27,6 +27,7 @@ __all__ = [
     "MIN_DENOMINATOR",
     "Index",
     "avw",
+    "checked_index",
     "chl_2band",
     "cicyano",
     "cyanobacteria_index",
@@ -74,46 +75,66 @@ INDICES: dict[str, Index] = {}
 def _index(
     *, units: str, needs_nm: tuple[float, ...], reference: str, continuous: bool = False
 ) -> Callable[[IndexFunction], IndexFunction]:
-    """Enter a function in `INDICES`; input is then checked, and errors say which index lacks which band."""
+    """Enter a function in `INDICES`."""
 
     def register(function: IndexFunction) -> IndexFunction:
         name = function.__name__
-
-        @wraps(function)
-        def checked(Rrs: FloatArray, wavelength: FloatArray) -> FloatArray:
-            Rrs, wavelength = np.asarray(Rrs), check_wavelength(Rrs, wavelength)
-            try:
-                for nm in needs_nm:
-                    nearest_band(wavelength, nm)
-                return function(Rrs, wavelength)
-            except BandNotFoundError as error:
-                raise BandNotFoundError(f"{name}: {error}") from None
-
-        INDICES[name] = Index(
-            name=name,
-            function=checked,
-            units=units,
-            needs_nm=needs_nm,
-            reference=reference,
-            continuous=continuous,
+        INDICES[name] = checked_index(
+            name, function, units=units, needs_nm=needs_nm, reference=reference, continuous=continuous
         )
-        return checked
+        return INDICES[name].function
 
     return register
 
 
-def supported_indices(wavelength: FloatArray) -> dict[str, str | None]:
+def checked_index(
+    name: str,
+    function: IndexFunction,
+    *,
+    units: str,
+    needs_nm: Sequence[float],
+    reference: str,
+    continuous: bool = False,
+) -> Index:
+    """An index whose function checks its input, and whose errors say which index lacks which band."""
+    needs = tuple(float(nm) for nm in needs_nm)
+
+    @wraps(function, updated=())  # a callable object has no __dict__ where it has slots
+    def checked(Rrs: FloatArray, wavelength: FloatArray) -> FloatArray:
+        Rrs, wavelength = np.asarray(Rrs), check_wavelength(Rrs, wavelength)
+        try:
+            for nm in needs:
+                nearest_band(wavelength, nm)
+            return function(Rrs, wavelength)
+        except BandNotFoundError as error:
+            raise BandNotFoundError(f"{name}: {error}") from None
+
+    return Index(
+        name=name,
+        function=checked,
+        units=units,
+        needs_nm=needs,
+        reference=reference,
+        continuous=continuous,
+    )
+
+
+def supported_indices(
+    wavelength: FloatArray, indices: Mapping[str, Index] | None = None
+) -> dict[str, str | None]:
     """Which indices a band list supports.
 
     Parameters
     ----------
     wavelength : ndarray, shape (n_bands,)
         Band centres, nm, increasing.
+    indices : mapping of str to Index, optional
+        Those asked about; all of `INDICES` without it.
 
     Returns
     -------
     dict of str to str or None
-        For every name in `INDICES`: None where it is supported, else which band is missing.
+        For every name: None where it is supported, else which band is missing.
 
     Raises
     ------
@@ -128,7 +149,7 @@ def supported_indices(wavelength: FloatArray) -> dict[str, str | None]:
     wavelength = np.asarray(wavelength, dtype=np.float64)
     nothing = np.full(wavelength.shape, np.nan)
     reasons: dict[str, str | None] = {}
-    for name, index in INDICES.items():
+    for name, index in (INDICES if indices is None else indices).items():
         try:  # the function itself is asked, so that this answer and a later call can't differ
             index.function(nothing, wavelength)
             reasons[name] = None

@@ -13,7 +13,14 @@ import numpy.typing as npt
 
 from spectm.errors import BandNotFoundError, SensorError
 
-__all__ = ["Sensor", "named_sensor", "nearest_band", "read_sensor", "resample", "sensor_names"]
+__all__ = [
+    "Sensor",
+    "named_sensor",
+    "nearest_band",
+    "read_sensor",
+    "resample",
+    "sensor_names",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -24,6 +31,10 @@ DECIMALS_NM = 3
 _TABLES = {
     "oci-aop-v3": ("oci_aop_v3_bands.csv", "PACE OCI, L2 OC_AOP V3, Rrs"),
     "oci-sfrefl-v3": ("oci_sfrefl_v3_bands.csv", "PACE OCI, L3M SFREFL V3, rhos"),
+    "sentinel-3-olci": ("sentinel_3_olci_bands.csv", "Sentinel-3 OLCI, nominal bands"),
+    "sentinel-2-msi": ("sentinel_2_msi_bands.csv", "Sentinel-2 MSI, nominal bands"),
+    "even-10nm": ("even_10nm_bands.csv", "no instrument: a band every 10 nm"),
+    "even-20nm": ("even_20nm_bands.csv", "no instrument: a band every 20 nm"),
 }
 _COLUMNS = ("wavelength_nm", "width_nm")
 
@@ -95,7 +106,8 @@ def named_sensor(name: str) -> Sensor:
     ----------
     name : str
         One of `sensor_names()`: "oci-aop-v3" (172 bands, 346-719 nm), "oci-sfrefl-v3" (122 bands,
-        346-2258 nm).
+        346-2258 nm), "sentinel-3-olci" (21), "sentinel-2-msi" (13), and the made-up "even-10nm" and
+        "even-20nm" (to 719 nm).
 
     Returns
     -------

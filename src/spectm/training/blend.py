@@ -20,7 +20,7 @@ from spectm.errors import BandNotFoundError, TrainingError
 from spectm.model.encoder import SpectralEncoder
 from spectm.model.preprocess import pixel_mean
 from spectm.model.regressor import Regressor
-from spectm.spectral.indices import INDICES, supported_indices
+from spectm.spectral.indices import INDICES, Index, supported_indices
 from spectm.training.finetune import embedding
 from spectm.training.ridge import GroupedRidge
 
@@ -35,15 +35,25 @@ TAILS = (2.0, 98.0)  # percentiles that an index is cut at: a ratio over a dark 
 LEAST_SPREAD = 1e-3  # log10; only where all training rows are the same
 
 
-def spectral_views(patches: Patches, encoder: SpectralEncoder | None = None) -> dict[str, FloatArray]:
+def spectral_views(
+    patches: Patches,
+    encoder: SpectralEncoder | None = None,
+    *,
+    indices: Mapping[str, Index] = INDICES,
+    shortest_nm: float = SHORTEST_NM,
+) -> dict[str, FloatArray]:
     """What the members of a blend read of each patch.
 
     Parameters
     ----------
     patches : Patches
-        With at least one band from 500 nm.
+        With at least one band from `shortest_nm`.
     encoder : SpectralEncoder, optional
         For the view "embedding"; without it there is none.
+    indices : mapping of str to Index
+        Those of the view "indices", as far as the bands support them.
+    shortest_nm : float
+        Where the view "bands" begins, nm.
 
     Returns
     -------
@@ -51,24 +61,28 @@ def spectral_views(patches: Patches, encoder: SpectralEncoder | None = None) -> 
         "bands" (mean reflectance, sr^-1), "indices" and "embedding"; rows of patches without a valid pixel
         are NaN. A band list that supports no index has no such view.
     """
-    return views_of_encoders(patches, [encoder])[0]
+    return views_of_encoders(patches, [encoder], indices=indices, shortest_nm=shortest_nm)[0]
 
 
 def views_of_encoders(
-    patches: Patches, encoders: Sequence[SpectralEncoder | None]
+    patches: Patches,
+    encoders: Sequence[SpectralEncoder | None],
+    *,
+    indices: Mapping[str, Index] = INDICES,
+    shortest_nm: float = SHORTEST_NM,
 ) -> list[dict[str, FloatArray]]:
     """`spectral_views` of several encoders: what they do not see themselves is made once, and shared."""
     spectrum, wavelength = patches.mean_spectrum(), patches.wavelength
-    kept = wavelength >= SHORTEST_NM
+    kept = wavelength >= shortest_nm
     if not kept.any():
         raise BandNotFoundError(
-            f"blend: wanted bands from {SHORTEST_NM:g} nm, found {wavelength.size} bands up to "
+            f"blend: wanted bands from {shortest_nm:g} nm, found {wavelength.size} bands up to "
             f"{wavelength[-1]:g} nm in {patches.source}."
         )
     shared: dict[str, FloatArray] = {"bands": spectrum[:, kept]}
-    names = [name for name, missing in supported_indices(wavelength).items() if missing is None]
+    names = [name for name, missing in supported_indices(wavelength, indices).items() if missing is None]
     if names:
-        shared["indices"] = np.column_stack([INDICES[name].function(spectrum, wavelength) for name in names])
+        shared["indices"] = np.column_stack([indices[name].function(spectrum, wavelength) for name in names])
     valid = np.asarray(np.isfinite(spectrum).all(axis=1))
     seen = as_seen(patches.Rrs[valid], [encoder for encoder in encoders if encoder is not None])
     return [
@@ -125,15 +139,15 @@ class Member:
         percentile = np.nanpercentile if np.isnan(known).any() else np.percentile
         self.low_, self.typical_, self.high_ = percentile(known, [TAILS[0], 50.0, TAILS[1]], axis=0)
         prior = climatology if self.departs else np.zeros(y.size)
-        self.ridge_ = GroupedRidge().fit(self._tamed(columns), y - prior, dates)
+        self.ridge_ = GroupedRidge().fit(self.tamed(columns), y - prior, dates)
         self.out_of_fold_ = self.ridge_.out_of_fold_ + prior
         return self
 
     def predict(self, columns: FloatArray, climatology: FloatArray) -> FloatArray:
         """log10 of the quantity, shape (n,)."""
-        return self.ridge_.predict(self._tamed(columns)) + (climatology if self.departs else 0.0)
+        return self.ridge_.predict(self.tamed(columns)) + (climatology if self.departs else 0.0)
 
-    def _tamed(self, columns: FloatArray) -> FloatArray:
+    def tamed(self, columns: FloatArray) -> FloatArray:
         """Columns without gaps; those of indices also without tails."""
         seen = np.isfinite(columns)
         filled = columns

@@ -297,11 +297,10 @@ def _header(folder: Path) -> dict[str, Any]:
     for key in ("format_version", "kind", "files"):
         if key not in header:
             raise CheckpointError(f"{path} is damaged: it has no {key!r}; copy it again or train again")
-    if header["format_version"] > FORMAT_VERSION:
+    if not isinstance(header["format_version"], int) or header["format_version"] > FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format version {header['format_version']}, this spectm {spectm.__version__} reads "
-            f"up to "
-            f"{FORMAT_VERSION}; use a newer spectm"
+            f"up to {FORMAT_VERSION}. Use a newer spectm."
         )
     return header
 

@@ -200,7 +200,8 @@ class Forecaster:
     def _views(self, patches: Patches) -> list[Views]:
         """What the blend on each model reads."""
         check_bands(self.meta, patches.wavelength, where=patches.source)
-        return views_of_encoders(patches, self.encoders or (None,))
+        indices = self.settings.indices.chosen()
+        return views_of_encoders(patches, self.encoders or (None,), indices=indices)
 
     def _estimate(self, patches: Patches, views: Sequence[Views]) -> tuple[FloatArray, float]:
         usual = usual_at(self.record.climatology, patches.time, patches.station)
@@ -265,7 +266,8 @@ def train_forecaster(
     usual = record.climatology.predict(day_of_year(rows["date"]), rows["station"])
     dates, patch = rows["date"].to_numpy(dtype=np.str_), rows["patch"].to_numpy()
     models = tuple(model.eval() for model in pretrained)
-    views = views_of_encoders(patches, [model.encoder for model in models] or [None])
+    encoders: list[SpectralEncoder | None] = [model.encoder for model in models]
+    views = views_of_encoders(patches, encoders or [None], indices=settings.indices.chosen())
     blends = []
     for of_model in views:
         chosen = {name: columns[patch] for name, columns in of_model.items()}
@@ -284,7 +286,9 @@ def train_forecaster(
     return Forecaster(models, tuple(blends), record, settings, meta, applicability, {})
 
 
-def seen_by(patches: Patches, models: Sequence[SpecTM], views: Sequence[Views]) -> dict[str, Any]:
+def seen_by(
+    patches: Patches, models: Sequence[SpecTM], views: Sequence[Mapping[str, FloatArray]]
+) -> dict[str, Any]:
     """What an `Applicability` is fitted to, and asked about: arguments of `fit` and `flag` by name.
 
     Parameters

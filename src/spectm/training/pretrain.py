@@ -19,7 +19,7 @@ from spectm.model.encoder import BandStatistics, SpectralEncoder
 from spectm.model.masking import TokenLayout, draw_mask, token_layout
 from spectm.model.preprocess import PreprocessConfig, brightness, pixel_mean
 from spectm.model.spectm import LossTerm, SpecTM
-from spectm.spectral.indices import INDICES, supported_indices
+from spectm.spectral.indices import INDICES, Index, supported_indices
 from spectm.training.checkpoint import UNITS, Checkpoint, read_checkpoint, train_in_folder
 from spectm.training.loop import Batch, TrainingState
 from spectm.training.settings import Settings
@@ -224,19 +224,22 @@ def band_statistics(
 
 
 def index_targets(
-    spectrum: npt.NDArray[np.float64], wavelength: npt.NDArray[np.float64], training: npt.NDArray[np.bool_]
+    spectrum: npt.NDArray[np.float64],
+    wavelength: npt.NDArray[np.float64],
+    training: npt.NDArray[np.bool_],
+    indices: Mapping[str, Index] = INDICES,
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Every index that the bands support, robustly standardised on the training rows.
+    """Those of the indices that the bands support, robustly standardised on the training rows.
 
     Returns
     -------
     tuple
         Tensor (sample, n_indices), NaN where undefined, and the names.
     """
-    names = [name for name, missing in supported_indices(wavelength).items() if missing is None]
+    names = [name for name, missing in supported_indices(wavelength, indices).items() if missing is None]
     columns, kept = [], []
     for name in names:
-        values = INDICES[name].function(spectrum, wavelength)
+        values = indices[name].function(spectrum, wavelength)
         known = values[training & np.isfinite(values)]
         if known.size == 0:
             continue
@@ -350,7 +353,7 @@ def pretrain(
     layout = layout_for(settings, data.wavelength)
     training = torch.from_numpy(np.flatnonzero(~validation))
     statistics = band_statistics(data.Rrs, layout, settings.preprocess, rows=training)
-    indices, names = index_targets(data.spectrum, data.wavelength, ~validation)
+    indices, names = index_targets(data.spectrum, data.wavelength, ~validation, settings.indices.chosen())
     if not names and "indices" in settings.objective.weights:
         raise TrainingError(
             f"no bio-optical index can be computed from {layout.n_bands} bands between "
@@ -418,7 +421,9 @@ def untrained(data: PretrainingData, settings: Settings, *, seed: int) -> SpecTM
     """The model that `pretrain` would start from: random weights, normalisation of the data."""
     layout = layout_for(settings, data.wavelength)
     statistics = band_statistics(data.Rrs, layout, settings.preprocess)
-    _, names = index_targets(data.spectrum, data.wavelength, np.ones(data.n_samples, dtype=bool))
+    _, names = index_targets(
+        data.spectrum, data.wavelength, np.ones(data.n_samples, dtype=bool), settings.indices.chosen()
+    )
     return seeded_model(settings, layout, statistics, len(names), seed)
 
 

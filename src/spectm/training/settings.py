@@ -7,10 +7,12 @@ from spectm.model.encoder import EncoderConfig
 from spectm.model.masking import MaskingConfig
 from spectm.model.preprocess import PreprocessConfig
 from spectm.model.spectm import ObjectiveConfig
+from spectm.spectral.indices import Index
+from spectm.spectral.own_indices import index_set
 from spectm.spectral.windows import WindowSet, named_windows
 from spectm.training.loop import LoopConfig
 
-__all__ = ["FinetuneConfig", "PretrainConfig", "Settings", "WindowsConfig"]
+__all__ = ["FinetuneConfig", "IndicesConfig", "PretrainConfig", "Settings", "WindowsConfig"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,37 @@ def _limits(text: str) -> tuple[float, float]:
     except ValueError as error:
         raise ConfigError(f"a window is a range in nm such as '615-640'; found {text!r}") from error
     return low, high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndicesConfig:
+    """Spectral indices: those that ship, made for water, and one's own.
+
+    Parameters
+    ----------
+    built_in : bool
+        Whether those that ship are used, as far as the bands support them.
+    own : tuple of str
+        ``["ndre = (r750 - r705) / (r750 + r705)"]``, or the name of an index registered in Python.
+    """
+
+    built_in: bool = True
+    own: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.own:
+            if "=" in text:  # those of Python may be registered later
+                index_set([text])
+
+    def chosen(self) -> dict[str, Index]:
+        """The indices, by name.
+
+        Raises
+        ------
+        ConfigError
+            If nothing is registered under a name.
+        """
+        return index_set(self.own, built_in=self.built_in)
 
 
 def _check_share(name: str, share: float) -> None:
@@ -91,6 +124,7 @@ class Settings:
     """Every setting of a model: what a TOML file may hold, section by section."""
 
     windows: WindowsConfig = field(default_factory=WindowsConfig)
+    indices: IndicesConfig = field(default_factory=IndicesConfig)
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

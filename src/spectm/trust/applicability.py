@@ -105,6 +105,9 @@ class Applicability:
         Latitude and longitude learned from, degrees; may be empty.
     held_out_share : float
         Share of the training dates that these limits flag, each judged by the others.
+    water : bool
+        Whether spectra have to keep the rules of water, and bands below 400 nm are left out; else all bands
+        count, and make the brightness.
     """
 
     wavelength: FloatArray
@@ -115,6 +118,7 @@ class Applicability:
     days: FloatArray
     places: FloatArray
     held_out_share: float
+    water: bool = True
 
     @classmethod
     def fit(
@@ -128,6 +132,7 @@ class Applicability:
         reconstruction: FloatArray | None = None,
         places: FloatArray | None = None,
         share: float = FLAGGED_SHARE,
+        water: bool = True,
     ) -> Self:
         """Learn from the spectra that a model learned from.
 
@@ -148,6 +153,8 @@ class Applicability:
             Latitude and longitude, degrees; NaN is not known.
         share : float
             Of the dates, to be flagged.
+        water : bool
+            False for leaves, minerals and whatever else: the rules of water are not asked.
 
         Raises
         ------
@@ -155,9 +162,9 @@ class Applicability:
             If there are complete spectra of fewer than five dates, or inputs do not fit each other.
         """
         _check_shapes(len(spectra), embedding=embedding, reconstruction=reconstruction, places=places)
-        use = _complete(spectra, wavelength, dates, embedding, reconstruction)
+        use = _complete(spectra, wavelength, dates, embedding, reconstruction, water)
         seen = spectra[use]
-        views = {"spectrum": seen[:, wavelength >= SHORTEST_NM], "shape": _shape(seen, wavelength)}
+        views = {"spectrum": seen[:, _kept(wavelength, water)], "shape": _shape(seen, wavelength, water)}
         if embedding is not None:
             views["embedding"] = embedding[use]
         scores, weight = {}, date_weight(dates[use])
@@ -167,7 +174,8 @@ class Applicability:
         known = {name: Familiar.fit(columns, weight) for name, columns in views.items()}
         if reconstruction is not None:
             scores["reconstruction"] = reconstruction[use]
-        broken = np.any(list(broken_rules(seen, wavelength).values()), axis=0)
+        rules = broken_rules(seen, wavelength) if water else {"none": np.zeros(len(seen), dtype=np.bool_)}
+        broken = np.any(list(rules.values()), axis=0)
         limits, flagged = joint_limits(scores, weight, broken, share)
         return cls(
             wavelength=wavelength.astype(np.float64),
@@ -178,6 +186,7 @@ class Applicability:
             days=np.unique(day_of_year[use]).astype(np.float64),
             places=_distinct(places),
             held_out_share=flagged,
+            water=water,
         )
 
     def flag(
@@ -200,9 +209,10 @@ class Applicability:
         """
         self._check(spectra, embedding=embedding, reconstruction=reconstruction, places=places)
         distance: dict[str, FloatArray] = {}
-        kept = spectra[:, self.wavelength >= SHORTEST_NM]
+        kept = spectra[:, _kept(self.wavelength, self.water)]
+        shape = _shape(spectra, self.wavelength, self.water)
         distance["spectrum"], distance["detail"] = self.spectrum.distance(kept)
-        distance["shape"], distance["shape detail"] = self.shape.distance(_shape(spectra, self.wavelength))
+        distance["shape"], distance["shape detail"] = self.shape.distance(shape)
         if embedding is not None and self.embedding is not None:
             distance["embedding"], distance["embedding detail"] = self.embedding.distance(embedding)
         if reconstruction is not None:
@@ -211,7 +221,7 @@ class Applicability:
         distance["missing bands"] = (~np.isfinite(spectra)).mean(axis=1) / MOST_MISSING
         distance["season"] = _days_apart(day_of_year, self.days) / SEASON_DAYS
         reasons = {name: value > 1 for name, value in distance.items()}
-        reasons |= broken_rules(spectra, self.wavelength)
+        reasons |= broken_rules(spectra, self.wavelength) if self.water else {}
         flagged = np.any(list(reasons.values()), axis=0)
         if places is not None and len(self.places):
             distance[NEW_PLACE] = _km_apart(places, self.places) / NEW_PLACE_KM
@@ -229,6 +239,7 @@ class Applicability:
             "days": self.days.tolist(),
             "places": self.places.tolist(),
             "held_out_share": self.held_out_share,
+            "water": self.water,
         }
 
     @classmethod
@@ -251,6 +262,7 @@ class Applicability:
                 days=np.array(stored["days"], dtype=np.float64),
                 places=np.array(stored["places"], dtype=np.float64).reshape(-1, 2),
                 held_out_share=float(stored["held_out_share"]),
+                water=bool(stored.get("water", True)),  # models of before are of water
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ApplicabilityError(
@@ -291,9 +303,10 @@ def _complete(
     dates: npt.NDArray[Any],
     embedding: FloatArray | None,
     reconstruction: FloatArray | None,
+    water: bool,
 ) -> BoolArray:
     """Rows without a gap in anything that is given; an error where they are of too few dates."""
-    use = np.isfinite(spectra).all(axis=1) & np.isfinite(_shape(spectra, wavelength)[:, -1])
+    use = np.isfinite(spectra).all(axis=1) & np.isfinite(_shape(spectra, wavelength, water)[:, -1])
     for more in (embedding, reconstruction):
         if more is not None:
             use &= np.isfinite(more.reshape(len(more), -1)).all(axis=1)
@@ -306,17 +319,23 @@ def _complete(
     return use
 
 
-def _shape(spectra: FloatArray, wavelength: FloatArray) -> FloatArray:
-    """Bands from 400 nm in units of the brightness, and its logarithm.
+def _kept(wavelength: FloatArray, water: bool) -> BoolArray:
+    """Bands that are looked at, shape (n_bands,)."""
+    return wavelength >= SHORTEST_NM if water else np.ones(wavelength.size, dtype=np.bool_)
+
+
+def _shape(spectra: FloatArray, wavelength: FloatArray, water: bool) -> FloatArray:
+    """Bands that are looked at in units of the brightness, and its logarithm.
 
     NaN where there is no light, or too few bands to tell: a gap would shift the brightness.
     """
-    bright = spectra[:, (wavelength >= BRIGHT_NM[0]) & (wavelength <= BRIGHT_NM[1])]
+    visible = (wavelength >= BRIGHT_NM[0]) & (wavelength <= BRIGHT_NM[1])
+    bright = spectra[:, visible] if water else spectra
     there = np.isfinite(bright)
     mean = np.where(there, bright, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     told = (mean > 0) & (there.sum(axis=1) >= LEAST_BRIGHT * bright.shape[1])
     brightness = np.where(told, mean, np.nan)[:, None]
-    return np.hstack([spectra[:, wavelength >= SHORTEST_NM] / brightness, np.log(brightness)])
+    return np.hstack([spectra[:, _kept(wavelength, water)] / brightness, np.log(brightness)])
 
 
 def _distinct(places: FloatArray | None) -> FloatArray:

@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from spectm.errors import CalibrationError
 
-__all__ = ["Calibration", "conformity_scores"]
+__all__ = ["FEWEST_DATES", "Calibration", "conformity_scores"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]

@@ -161,19 +161,25 @@ def read_manifest(folder: Path) -> Manifest:
     wanted = {field.name for field in fields(Entry)}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["format"], content["format_version"]
+        _check_format(content["format"], content["format_version"], path)
         entries = [Entry(**{name: one[name] for name in wanted}) for one in content["granules"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, FetchError):
+            raise
         raise FetchError(
             f"wanted a manifest of spectm fetch, could not read {path} ({type(error).__name__}: {error}). "
             "Move it away and fetch again: files that are whole are recorded anew and not fetched."
         ) from error
-    if version != (FORMAT, FORMAT_VERSION):
-        raise FetchError(
-            f"wanted a manifest of the format {FORMAT} {FORMAT_VERSION}, found {version[0]} {version[1]} in "
-            f"{path}. Use the version of spectm that wrote it, or another folder."
-        )
     return Manifest(Path(folder), entries)
+
+
+def _check_format(name: object, version: object, path: Path) -> None:
+    """Refuse another file of that name, or a later version: it may have entries that this one would lose."""
+    if name != FORMAT or not isinstance(version, int) or version > FORMAT_VERSION:
+        raise FetchError(
+            f"wanted a manifest of the format {FORMAT} {FORMAT_VERSION} or older, found {name} {version} in "
+            f"{path}. Use a newer spectm, or another folder."
+        )
 
 
 def proven_entry(path: Path, found: Found) -> Entry:
