@@ -135,6 +135,7 @@ def test_the_tour_runs_as_written(tmp_path):
         env={"PATH": path, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -47,7 +47,9 @@ def finetune(start_folder: Path, study: Study, out: Path, *more: str) -> int:
 @pytest.mark.slow
 def test_a_tuned_model_is_like_any_other(start_folder, start, study, tmp_path, capsys) -> None:
     assert finetune(start_folder, study, tmp_path / "out") == 0
-    assert "% of what the samples teach is used" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "% of what the samples teach is used" in printed.out
+    assert "note: all samples are of one year" in printed.err
     tuned = load(tmp_path / "out")
     provenance = tuned.meta["provenance"]
     assert provenance["start"]["name"] == "first"

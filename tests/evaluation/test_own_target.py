@@ -51,13 +51,13 @@ def test_all_models_are_scored_and_a_stopped_run_goes_on(tmp_path, monkeypatch):
     assert best.loc["ridge", "r2"] == pytest.approx(
         1 - ((y - guess) ** 2).sum() / ((y - y.mean()) ** 2).sum()
     )
-    assert best.loc["ridge", "rmse"] == pytest.approx(np.sqrt(((y - guess) ** 2).mean()))
+    assert best.loc["ridge", "rmse"] == pytest.approx(np.sqrt(((y - guess) ** 2).mean()), rel=1e-3)
     blend = pd.read_csv(tmp_path / "predictions.csv")
     blend = blend[blend["model"] == "blend-targeted"]
     held = (blend["low90"] <= blend["observed_log10"]) & (
         blend["below_detection"] | (blend["observed_log10"] <= blend["high90"])
     )
-    assert best.loc["blend-targeted", "coverage90"] == pytest.approx(held.mean())
+    assert best.loc["blend-targeted", "coverage90"] == pytest.approx(held.mean(), abs=1e-6)
     monkeypatch.setattr(own_target, "pretrain", None)  # nothing is trained again
     again = compare_own(spectra, SETTINGS, TINY, tmp_path, identity={"files": 1}, progress=False)
     pd.testing.assert_frame_equal(again.scores, found.scores)

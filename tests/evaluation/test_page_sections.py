@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from spectm.cli.evaluate import _with_other_sections
 from spectm.evaluation.page_sections import sections_of, with_sections, write_section
 
 
@@ -26,4 +27,14 @@ def test_a_page_is_made_where_there_is_none(tmp_path: Path) -> None:
     write_section(tmp_path / "new.md", "transfer", "# Other bands\n\n### deep\n")
     assert (tmp_path / "new.md").read_text(encoding="utf-8") == (
         "# Results\n\n<!-- section transfer -->\n## Other bands\n\n#### deep\n<!-- end of transfer -->\n"
+    )
+
+
+def test_evaluate_leaves_what_others_wrote(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    assert _with_other_sections("# Results\n\nnew\n", page) == "# Results\n\nnew\n"
+    page.write_text("# Results\n\nold\n", encoding="utf-8")
+    write_section(page, "transfer", "# Other bands")
+    assert _with_other_sections("# Results\n\nnew\n", page) == (
+        "# Results\n\nnew\n\n<!-- section transfer -->\n## Other bands\n<!-- end of transfer -->\n"
     )

@@ -33,7 +33,7 @@ from spectm.trust.estimate import LEVELS, Estimate
 
 __all__ = ["evaluate_own", "explain_own_target", "finetune_own", "predict_own"]
 
-QUICK_SEEDS = 2
+QUICK = {"seeds": 2, "folds": 3}
 
 
 def finetune_own(args: argparse.Namespace, settings: Settings, checkpoints: list[Checkpoint]) -> int:
@@ -118,8 +118,8 @@ def evaluate_own(args: argparse.Namespace) -> int:
     settings = shortened(settings) if args.quick else settings
     spectra = read_spectra(args.patches)
     _, files = read_sources([args.patches])
-    seeds = QUICK_SEEDS if args.quick else settings.evaluation.seeds
-    config = OwnConfig(seeds=seeds, workers=settings.evaluation.workers)
+    asked = QUICK if args.quick else {"seeds": settings.evaluation.seeds}
+    config = OwnConfig(**asked, workers=settings.evaluation.workers)
     found = compare_own(spectra, _of_models(settings), config, args.out, identity={"files": files})
     keep_settings(settings, args.out)
     record = {"command": _command(args), "quick": args.quick}

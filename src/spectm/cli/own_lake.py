@@ -92,8 +92,11 @@ def _optics(labels: Path) -> str:
     folder = labels if labels.is_dir() else labels.parent
     if not (folder.parent / RECORD).is_file():
         return ""
-    name = read_season(folder.parent).optics
-    return f"simulated, optical mix `{name}` ({named_mix(name).description})"
+    made = read_season(folder.parent)
+    words = ["spectm", "simulate", "--seed", made.seed, "--optics", made.optics, "--years", *made.years]
+    words += ["--first", made.first, "--last", made.last, "--every", made.every]
+    words += ["--cloudiness", f"{made.cloudiness:g}", "--record-years", made.record_years]
+    return f"simulated by `{' '.join(map(str, words))}`; {named_mix(made.optics).description}"
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -1,6 +1,7 @@
 """`spectm finetune --start`: a trained model, patches and a laboratory record of another lake in."""
 
 import argparse
+import sys
 
 from spectm.cli.options import keep_settings, read_sources
 from spectm.data.labels import Labels, read_labels
@@ -53,6 +54,12 @@ def finetune_start(args: argparse.Namespace) -> int:
     save_forecaster(tuned, args.out)
     shares = tuned.meta["provenance"]["shares"]
     share = sum(shares) / len(shares)
+    if len({date[:4] for date in task.rows["date"]}) == 1:
+        print(
+            "note: all samples are of one year; in another one such a model may be worse than its start "
+            "(docs/own-lake.md)",
+            file=sys.stderr,
+        )
     print(f"{100 * share:.0f} % of what the samples teach is used, 0 % would be {args.start} unchanged")
     print(f"wrote {args.out}")
     return 0
