@@ -122,6 +122,30 @@ def test_a_record_is_asked_for_where_the_patches_need_one(study, capsys, tmp_pat
 
 
 @pytest.mark.slow
+def test_workers_of_evaluate_know_an_index_from_python(leaves, tmp_path, monkeypatch):
+    from spectm.spectral import own_indices
+
+    monkeypatch.setattr(own_indices, "_REGISTERED", {})
+    (tmp_path / "mine.py").write_text(
+        "from spectm.spectral.own_indices import register_index\n"
+        "def mine(Rrs, nm):\n    return Rrs[..., 5]\n"
+        "register_index('mine', mine, units='1', needs_nm=[425], reference='x')\n"
+    )
+    given = [
+        "evaluate",
+        "--patches",
+        str(leaves / "leaves.nc"),
+        *FAST,
+        "--quick",
+        "--out",
+        str(tmp_path / "e"),
+    ]
+    given += ["--set", 'indices.own=["mine"]', "--set", "indices.built_in=false"]
+    assert main([*given, "--python", str(tmp_path / "mine.py")]) == 0
+    assert len(pd.read_csv(tmp_path / "e" / "scores.csv")) == 15
+
+
+@pytest.mark.slow
 def test_the_tour_runs_as_written(tmp_path):
     page = ROOT / "docs" / "own-sensor.md"
     tour = subprocess.run(

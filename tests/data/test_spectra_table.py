@@ -196,7 +196,18 @@ def test_excel(files, tmp_path):
         ([("41.7", "95")], SpectraError, r"line 4, column 'lat'"),
         ([("b,north", "a,north")], SpectraError, r"a name of its own for each spectrum, found 'a' 2 times"),
         ([("b,north", ",north")], SpectraError, r"line 3, column 'name': wanted a name"),
-        ([("Rrs_550", "Rrs_550.0,Rrs_550")], SpectraError, r"550 nm is there twice"),
+        ([("b,north", "b,")], SpectraError, r"line 3, column 'site': wanted a name"),
+        ([("Rrs_550,note", "Rrs_550,Rrs_550.0")], SpectraError, r"550 nm is there twice"),
+        ([("Rrs_550,note", "Rrs_550,Rrs_550")], SpectraError, r"each column once, found 'Rrs_550' twice"),
+        ([("0.002,fine", "0.002,fine,more")], SpectraError, r"as many cells in each line"),
+        ([("0.005", "inf")], SpectraError, r"line 3, column 'Rrs_550': wanted a number, found 'inf'"),
+        ([("0.005", "-9999")], SpectraError, r"spectrum 2: wanted reflectance, found -9999"),
+        (
+            [("detection_limit = 0.5\n", "")],
+            ConfigError,
+            r"detection_limit wants a positive number, found none",
+        ),
+        ([(TABLE[TABLE.index("\n") + 1 :], "")], SpectraError, r"found headers alone"),
         ([("Rrs_550", "Rrs_560")], SpectraError, r"within 0.5 nm of 550.3 nm"),
     ],
 )
@@ -210,9 +221,60 @@ def test_a_damaged_band_list_is_named(files):
         described_spectra(files(bands="wavelength_nm,width_nm\n500,10\nx,10\n"))
 
 
+def test_zero_is_below_the_limit_and_a_strange_place_is_reported(files):
+    spectra, problems = described_spectra(files(("3.5", "0"), ("41.7", "41 N")))
+    assert spectra.below[0]
+    assert spectra.value[0] == 0.5
+    assert np.isnan(spectra.patches.latitude[2])
+    assert problems["value"].tolist() == ["41 N", "about 3"] or problems["value"].tolist() == [
+        "about 3",
+        "41 N",
+    ]
+
+
+def test_a_gap_in_finer_spectra_costs_the_bands_that_need_it(files):
+    fine = np.arange(480, 671)
+    header = "name,site,day,lat,lon,chl," + ",".join(f"Rrs_{nm}" for nm in fine)
+    cells = [f"{1e-5 * nm:.6f}" for nm in fine]
+    cells[int(np.flatnonzero(fine == 551)[0])] = ""
+    cells[int(np.flatnonzero(fine == 600)[0])] = ""  # in no band
+    row = "a,north,2024-06-01,41.5,-83,3.5," + ",".join(cells)
+    change = ('bands = "bands.csv"', 'bands = "bands.csv"\nmethod = "average"')
+    spectra, _ = described_spectra(files(change, table=f"{header}\n{row}\n"))
+    np.testing.assert_allclose(spectra.patches.Rrs[0, :, 0, 0], [0.005, np.nan, 0.0065], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "said"),
+    [
+        ({"Rrs": "percent"}, "wanted Rrs in .*found 'percent'"),
+        ({"wavelength": "um"}, "wanted wavelength in .*found 'um'"),
+        ({"Rrs": "1"}, "set spectra.quantity"),
+    ],
+)
+def test_units_that_are_others_are_refused(files, tmp_path, attrs, said):
+    path = files(
+        ("table.csv", "table.nc"), ('time = "day"', ""), ('latitude = "lat"', ""), ('longitude = "lon"', "")
+    )
+    dataset = xr.Dataset(
+        {
+            "Rrs": (("id", "wavelength"), [[0.003, 0.006, 0.001]]),
+            "name": ("id", np.array(["a"], dtype=object)),
+            "site": ("id", np.array(["n"], dtype=object)),
+            "chl": ("id", [3.5]),
+        },
+        coords={"wavelength": [500.0, 550.0, 650.0]},
+    )
+    for name, units in attrs.items():
+        dataset[name].attrs["units"] = units
+    dataset.to_netcdf(tmp_path / "table.nc", engine="h5netcdf")
+    with pytest.raises(SpectraError, match=said):
+        described_spectra(path)
+
+
 def test_bands_beyond_finer_spectra_are_refused(files):
     path = files(('bands = "bands.csv"', 'bands = "bands.csv"\nmethod = "average"'))
-    with pytest.raises(SpectraError, match=r"table.csv: .*Leave these bands out"):
+    with pytest.raises(SpectraError, match=r"table.csv: wanted columns finer than the band of 10 nm"):
         described_spectra(path)
 
 

@@ -79,6 +79,9 @@ def test_missing_bands_and_values():
         ("r705; r750", "can't read"),
         ("r705 := 2", "can't read"),
         ("f'{r705}'", "found"),
+        ("r705 * " + "9" * 400, "found '9"),
+        ("r705 ** " + "9" * 400, "an exponent is a number"),
+        ("\uff42\uff41\uff4e\uff44_705 + r665", "band_"),
     ],
 )
 def test_what_is_refused(text, said):

@@ -1,12 +1,14 @@
 """Models of one's own target: learned, calibrated, saved and read back; and their estimates taken apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from lightning_fabric import Fabric
 
 from spectm.data.patches import Patches
 from spectm.data.spectra_file import Spectra, Target
-from spectm.errors import CheckpointError, TrainingError
+from spectm.errors import BandNotFoundError, CheckpointError, TrainingError
 from spectm.evaluation.attributed import attribute
 from spectm.model.encoder import EncoderConfig
 from spectm.training.checkpoint import read_checkpoint
@@ -116,6 +118,21 @@ def test_attributions_add_up(model, spectra):
     estimate, _ = model.predict(one)
     reference = np.mean([member.reference[0] for member in found.members])
     assert reference + found.bands[0].sum() == pytest.approx(estimate.mean[0], abs=0.02)
+
+
+def test_an_index_that_is_undefined_in_some_spectra_is_filled(spectra):
+    low = float(np.sort(spectra.patches.Rrs[:, NM == 750, 0, 0].ravel())[4])
+    own = IndicesConfig(built_in=False, own=(f"a = log(r750 - {low:.6f})",))
+    model = train_spectral_model([], replace(SETTINGS, indices=own), spectra, {})
+    estimate, _ = model.predict(spectra.patches)
+    assert np.isfinite(estimate.mean).sum() == 59  # all but the one with a gap
+
+
+def test_own_indices_that_the_bands_lack_are_refused(spectra):
+    own = IndicesConfig(built_in=False, own=("b = r900 / r750",))
+    fabric = Fabric(accelerator="cpu", devices=1)
+    with pytest.raises(BandNotFoundError, match=r"indices: b: no band within 5 nm of 900 nm"):
+        pretrain(fabric, [spectra.patches], replace(SETTINGS, indices=own), seed=0)
 
 
 def test_other_bands_and_too_few_groups_are_refused(model, spectra):

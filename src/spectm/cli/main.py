@@ -103,10 +103,6 @@ def module_of(command: str) -> ModuleType:
     return importlib.import_module(f"spectm.cli.{command.replace('-', '_')}")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 def run_python(path: Path) -> None:
     """Run a file that the user named, so that what it registers is known.
 
@@ -123,3 +119,7 @@ def run_python(path: Path) -> None:
         raise
     except Exception as error:
         raise ConfigError(f"--python: {path} failed: {type(error).__name__}: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

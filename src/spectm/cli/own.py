@@ -1,6 +1,7 @@
 """What finetune, evaluate, predict and explain do with spectra that bring a target of their own."""
 
 import argparse
+import re
 import shlex
 import sys
 from dataclasses import fields
@@ -27,7 +28,12 @@ from spectm.files import write_text
 from spectm.training.checkpoint import Checkpoint, check_bands
 from spectm.training.pretrain import load_pretrained
 from spectm.training.settings import Settings
-from spectm.training.spectral_model import save_spectral_model, spectral_model_of, train_spectral_model
+from spectm.training.spectral_model import (
+    fingerprints,
+    save_spectral_model,
+    spectral_model_of,
+    train_spectral_model,
+)
 from spectm.trust.applicability import Flags
 from spectm.trust.estimate import LEVELS, Estimate
 
@@ -79,7 +85,7 @@ def predict_own(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
     patches = read_patches(args.patches)
     estimate, flags = model.predict(patches)
     names = _names(args.patches, patches.n_samples)
-    learned = np.isin(names, model.meta["samples"])
+    learned = np.isin(fingerprints(patches), model.meta["fingerprints"])
     seen = np.isfinite(estimate.mean)
     origin = ["simulated spectra"] * patches.simulated
     origin += ["model of simulated data"] * is_simulated(model.meta["provenance"])
@@ -127,7 +133,7 @@ def evaluate_own(args: argparse.Namespace) -> int:
     write_text(args.out / "report.md", page)
     draw_own(found.predictions, spectra, args.out / "estimates.png")
     if args.results:
-        write_section(args.results, args.patches.stem, page)
+        write_section(args.results, re.sub(r"[^\w-]+", "-", args.patches.stem), page)
     print(page)
     written = ["scores.csv", "differences.csv", "predictions.csv", "report.md", "estimates.png"]
     print("wrote " + "\n      ".join(str(args.out / name) for name in written))

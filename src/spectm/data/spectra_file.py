@@ -1,11 +1,11 @@
 """One's own spectra: how a TOML file describes them, and the file of spectra that the commands read.
 
-The description says which columns are what; `spectm.data.spectra_table` reads the table by it. What comes
-out is
-a file of patches of one pixel with the target beside them, so that pretraining, training, scoring, prediction
-and explanation need to be told nothing more.
+The description says which columns are what; `spectm.data.spectra_table` reads the table by it. What comes out
+is a file of patches of one pixel with the target beside them, so that pretraining, training, scoring,
+prediction and explanation need to be told nothing more.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -53,16 +53,17 @@ class Target:
 
     name: str = "target"
     unit: str = "1"
-    detection_limit: float = 0.1
+    detection_limit: float = math.nan
     column: str = ""
     thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 < self.detection_limit < np.inf:
+        if self.column and not 0 < self.detection_limit < np.inf:
+            found = "none" if math.isnan(self.detection_limit) else f"{self.detection_limit:g}"
             raise ConfigError(
-                f"target.detection_limit wants a positive number, found {self.detection_limit:g}: "
-                f"estimates are "
-                "made of logarithms. Without one, give the least value that means anything."
+                f"target.detection_limit wants a positive number, found {found}: estimates are made of "
+                "logarithms, and what lies lower counts as below detection. Without a limit of the method, "
+                "give the least value that means anything."
             )
         if any(not 0 < value < np.inf for value in self.thresholds):
             raise ConfigError(f"target.thresholds wants positive numbers, found {self.thresholds}")

@@ -1,6 +1,8 @@
 """Tables of spectra (CSV, Excel, NetCDF, Zarr) by their description -> spectra with their target."""
 
+import csv
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import xarray as xr
 from spectm.config import read_settings
 from spectm.data import cells
 from spectm.data.cells import Place, Problem
-from spectm.data.patches import Patches
+from spectm.data.patches import NANOMETRES, PER_STERADIAN, Patches
 from spectm.data.spectra_file import Description, Spectra
 from spectm.errors import LabelError, OpticsError, SpectraError
 from spectm.spectral.optics import band_average
@@ -27,6 +29,8 @@ StrArray = npt.NDArray[np.str_]
 
 NEAREST_NM = 0.5  # columns are named by whole nanometres, centres are published with decimals
 FIRST_DAY = np.datetime64("1970-01-01", "ns")
+MOST_REFLECTANCE = 10.0  # no surface sends back as much, in whatever unit of the two
+DIMENSIONLESS = frozenset({"1", "", "dimensionless", "none"})
 TABLES, EXCEL = (".csv", ".txt"), (".xlsx", ".xls")
 
 
@@ -73,6 +77,8 @@ def described_spectra(path: Path, folder: Path | None = None) -> tuple[Spectra, 
         for file in _files(description, path, folder or path.parent)
     ]
     together = _joined(parts)
+    if together.patches.n_samples == 0:
+        raise SpectraError(f"{path}: wanted spectra, found headers alone. Are these the right files?")
     _check_distinct(together.sample, path)
     return together, pd.DataFrame(problems, columns=["file", "line", "column", "value", "why"])
 
@@ -86,7 +92,10 @@ def sensor_of(description: Description, folder: Path) -> Sensor:
 def _files(description: Description, path: Path, folder: Path) -> list[Path]:
     found: list[Path] = []
     for pattern in description.spectra.files:
-        here = sorted(folder.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
+        try:
+            here = [Path(pattern)] if Path(pattern).is_absolute() else sorted(folder.glob(pattern))
+        except (NotImplementedError, ValueError):  # an empty pattern, and what glob can't read
+            here = []
         if not here or not all(one.exists() for one in here):
             raise SpectraError(
                 f"{path}: wanted spectra in {pattern!r} in {folder}; found no such file. Check "
@@ -103,7 +112,7 @@ def _read(file: Path, description: Description) -> _Table:
     suffix = file.suffix.lower()
     try:
         if suffix in TABLES:
-            return _of_columns(file, pd.read_csv(file, dtype=str, keep_default_na=False), description)
+            return _of_columns(file, _csv(file), description)
         if suffix in EXCEL:
             sheet = description.spectra.sheet or 0
             table = pd.read_excel(file, sheet_name=sheet, dtype=str, keep_default_na=False)
@@ -121,6 +130,24 @@ def _read(file: Path, description: Description) -> _Table:
         raise SpectraError(
             f"{file}: wanted a table of spectra (CSV, Excel, NetCDF-4 or Zarr), could not read it: {error}"
         ) from error
+
+
+def _csv(file: Path) -> pd.DataFrame:
+    """A CSV file as text; a header that names a column twice, or a line that is longer, is refused."""
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        header = [cell.strip() for cell in next(csv.reader(lines), [])]
+    twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
+    if twice:
+        raise SpectraError(f"{file}: wanted each column once, found {twice[0]!r} twice. Rename one of them.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
+        except pd.errors.ParserWarning:
+            raise SpectraError(
+                f"{file}: wanted as many cells in each line as the header has, {len(header)}; found longer "
+                "lines. Is there a comma too many?"
+            ) from None
 
 
 def _of_columns(file: Path, table: pd.DataFrame, description: Description) -> _Table:
@@ -144,14 +171,28 @@ def _of_columns(file: Path, table: pd.DataFrame, description: Description) -> _T
     wavelength = np.array(sorted(bands))
     columns = [bands[nm] for nm in wavelength]
     Rrs = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    strange = np.isnan(Rrs) & ~table[columns].map(lambda cell: cell.strip().lower() in ("", "nan")).to_numpy()
+    strange = (
+        ~np.isfinite(Rrs) & ~table[columns].map(lambda cell: cell.strip().lower() in ("", "nan")).to_numpy()
+    )
     if strange.any():
         row, band = (int(i) for i in np.argwhere(strange)[0])
         raise SpectraError(
             f"{file}, line {row + 2}, column {columns[band]!r}: wanted a number, found "
             f"{table[columns[band]].iloc[row]!r}. Correct the cell, or leave it blank."
         )
+    _check_size(file, Rrs)
     return _Table(file.name, wavelength, Rrs, table.drop(columns=columns))
+
+
+def _check_size(file: Path, Rrs: FloatArray) -> None:
+    """Refuse what no reflectance is, such as the -9999 that stands for missing."""
+    wild = np.abs(np.where(np.isnan(Rrs), 0.0, Rrs)) > MOST_REFLECTANCE
+    if wild.any():
+        row, band = (int(i) for i in np.argwhere(wild)[0])
+        raise SpectraError(
+            f"{file}, spectrum {row + 1}: wanted reflectance, found {Rrs[row, band]:g}. Leave blank what is "
+            "missing, and divide percent by 100."
+        )
 
 
 def _nm(text: str) -> float | None:
@@ -177,6 +218,8 @@ def _of_dataset(file: Path, dataset: xr.Dataset, description: Description) -> _T
         raise SpectraError(
             f"{file}: wanted {name} over (sample, wavelength), found the dimensions {Rrs.dims}."
         )
+    _check_units(file, dataset, name, description.spectra.quantity)
+    _check_size(file, Rrs.values)
     sample = others[0]
     order = np.argsort(dataset["wavelength"].values)
     columns = {
@@ -192,6 +235,18 @@ def _of_dataset(file: Path, dataset: xr.Dataset, description: Description) -> _T
     )
 
 
+def _check_units(file: Path, dataset: xr.Dataset, name: str, quantity: str) -> None:
+    """Refuse units that are stated and are others."""
+    wanted = PER_STERADIAN if quantity == "Rrs" else DIMENSIONLESS
+    for variable, known in ((name, wanted), ("wavelength", NANOMETRES)):
+        found = dataset[variable].attrs.get("units")
+        if found is not None and found not in known:
+            raise SpectraError(
+                f"{file}: wanted {variable} in {sorted(known)[0]!r}, found {found!r}. Convert it, and set "
+                "its units; or set spectra.quantity."
+            )
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode()
@@ -205,12 +260,13 @@ def _spectra(table: _Table, sensor: Sensor, description: Description, problems: 
     said, n = description.spectra, len(table.Rrs)
     numbers = [str(line) for line in range(2, n + 2)]
     sample = _column(table, said.sample, "sample", numbers)
-    if said.sample and len(description.spectra.files) == 1 and "" in sample:
-        raise SpectraError(
-            f"{table.name}, line {int(np.argmax(sample == '')) + 2}, column {said.sample!r}: wanted a name, "
-            "found nothing. Name every spectrum."
-        )
     group = _column(table, said.group, "group", [f"{table.name}:{line}" for line in numbers])
+    for column, cells_ in ((said.sample, sample), (said.group, group)):
+        if column and (cells_ == "").any():
+            raise SpectraError(
+                f"{table.name}, line {int(np.argmax(cells_ == '')) + 2}, column {column!r}: wanted a name, "
+                "found nothing. Name every spectrum and its group."
+            )
     time = _times(table, said.time)
     value, below = _targets(table, description, problems)
     Rrs = _on_bands(table, sensor, description.sensor.method)
@@ -221,8 +277,8 @@ def _spectra(table: _Table, sensor: Sensor, description: Description, problems: 
         wavelength=np.array(sensor.wavelength),
         time=time if time is not None else np.full(n, FIRST_DAY),
         station=group,
-        latitude=_degrees(table, said.latitude, 90.0),
-        longitude=_degrees(table, said.longitude, 180.0),
+        latitude=_degrees(table, said.latitude, 90.0, problems),
+        longitude=_degrees(table, said.longitude, 180.0, problems),
         source=said.source or table.name,
         simulated=said.simulated,
     )
@@ -263,9 +319,9 @@ def _times(table: _Table, name: str) -> npt.NDArray[np.datetime64] | None:
     return found.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]")
 
 
-def _degrees(table: _Table, name: str, most: float) -> npt.NDArray[np.float64]:
+def _degrees(table: _Table, name: str, most: float, problems: list[Problem]) -> npt.NDArray[np.float64]:
     text = _column(table, name, "latitude or longitude", ["nan"] * len(table.Rrs))
-    places = [Place(table.name, line, name) for line in range(2, len(text) + 2)]
+    places = [Place(table.name, line, name, problems) for line in range(2, len(text) + 2)]
     return np.array(
         [
             _said(cells.number, cell, place, low=-most, high=most)
@@ -283,12 +339,25 @@ def _targets(
         return np.full(n, np.nan), np.zeros(n, dtype=np.bool_)
     limit = target.detection_limit
     found = [
-        _said(cells.quantity, cell, Place(table.name, line, target.column, problems), limit=limit)
+        _said(
+            cells.quantity,
+            _measured(cell, limit),
+            Place(table.name, line, target.column, problems),
+            limit=limit,
+        )
         for line, cell in enumerate(_column(table, target.column, "target.column", []), start=2)
     ]
     value = np.array([one for one, _ in found])
     below = np.array([is_below for _, is_below in found], dtype=np.bool_) | (value < limit)
     return np.where(below, np.maximum(value, limit), value), below
+
+
+def _measured(cell: str, limit: float) -> str:
+    """The cell; a zero is below detection, where a limit is declared."""
+    try:
+        return f"<{limit!r}" if float(cell) == 0 else str(cell)
+    except ValueError:
+        return str(cell)
 
 
 def _said(read: Any, cell: str, place: Place, **options: Any) -> Any:
@@ -302,10 +371,7 @@ def _said(read: Any, cell: str, place: Place, **options: Any) -> Any:
 def _on_bands(table: _Table, sensor: Sensor, method: str) -> FloatArray:
     """Reflectance on the sensor's bands, shape (n, n_bands)."""
     if method == "average":
-        try:
-            return band_average(table.Rrs, table.wavelength, sensor, response="square")
-        except OpticsError as error:
-            raise SpectraError(f"{table.name}: {error}. Leave these bands out of the band list.") from None
+        return _averaged(table, sensor)
     apart = np.abs(table.wavelength[:, None] - sensor.wavelength).round(3)  # (column, band)
     lacking = apart.min(axis=0) > NEAREST_NM
     if lacking.any():
@@ -317,6 +383,29 @@ def _on_bands(table: _Table, sensor: Sensor, method: str) -> FloatArray:
             'sensor.method = "average".'
         )
     return table.Rrs[:, apart.argmin(axis=0)]
+
+
+def _averaged(table: _Table, sensor: Sensor) -> FloatArray:
+    """Means over the width of each band; NaN where a column that a band needs is missing."""
+    for centre, width in zip(sensor.wavelength, sensor.width_nm, strict=True):
+        low, high = centre - width / 2, centre + width / 2
+        first = max(int(np.searchsorted(table.wavelength, low, side="right")) - 1, 0)
+        last = int(np.searchsorted(table.wavelength, high, side="left"))
+        near = table.wavelength[first : last + 1]
+        inside = ((near >= low) & (near <= high)).any()
+        if not inside or np.diff(near, prepend=near[0]).max() > width:
+            raise SpectraError(
+                f"{table.name}: wanted columns finer than the band of {width:g} nm at {centre:g} nm, found "
+                f"{', '.join(f'{nm:g}' for nm in near[:5])} nm there. Set sensor.method to nearest, or leave "
+                "the band out."
+            )
+    gap = np.isnan(table.Rrs)
+    try:
+        mean = band_average(np.where(gap, 0.0, table.Rrs), table.wavelength, sensor, response="square")
+        lacking = band_average(gap.astype(np.float64), table.wavelength, sensor, response="square")
+    except OpticsError as error:
+        raise SpectraError(f"{table.name}: {error}. Leave these bands out of the band list.") from None
+    return np.where(lacking > 0, np.nan, mean)
 
 
 def _joined(parts: Sequence[Spectra]) -> Spectra:

@@ -284,7 +284,12 @@ def index_columns(model: Blended) -> Callable[[FloatArray], FloatArray]:
     wavelength, indices = np.array(model.meta["wavelength_nm"]), model.settings.indices.chosen()
     missing = supported_indices(wavelength, indices)
     used = [index.function for name, index in indices.items() if missing[name] is None]
-    return lambda spectra: np.column_stack([function(spectra, wavelength) for function in used])
+
+    def columns(spectra: FloatArray) -> FloatArray:
+        found = np.column_stack([function(spectra, wavelength) for function in used])
+        return np.where(np.isfinite(found), found, np.inf)  # undefined: a blend fills it
+
+    return columns
 
 
 def spread_over(values: FloatArray) -> FloatArray:

@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from spectm.errors import ConfigError, ReportError
 from spectm.files import replacing, write_json
+from spectm.spectral.indices import Index
+from spectm.spectral.own_indices import registered, restore
 
 __all__ = ["Job", "Lines", "Result", "forget", "further_lines", "job_name", "keep_identity", "run_jobs"]
 
@@ -135,7 +137,7 @@ def run_jobs(jobs: Mapping[str, Job], out: Path, *, workers: int, doing: str, pr
     try:
         with bar:
             for _ in Parallel(n_jobs=workers, return_as="generator_unordered")(
-                delayed(_finish)(job, paths[name]) for name, job in missing.items()
+                delayed(_finish)(job, paths[name], registered()) for name, job in missing.items()
             ):
                 done += 1
                 bar.update()
@@ -178,7 +180,8 @@ def _joined(paths: Iterable[Path]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _finish(job: Job, path: Path) -> None:
+def _finish(job: Job, path: Path, indices: tuple[Index, ...]) -> None:
+    restore(indices)  # a worker is a fresh process, which has run no file of the user's
     torch.set_num_threads(1)
     found = job()
     result = found if isinstance(found, Result) else Result(found)

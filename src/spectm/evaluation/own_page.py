@@ -49,7 +49,8 @@ def own_page(
         "Whole groups are held back in turn; pretraining has not seen them either. Scores are of log10, with "
         f"95 % intervals over groups; {seeds} pretrainings of each masking, with the same seeds and folds. "
         "`probe` is a ridge regression on the frozen embedding alone, which shows what a masking is worth; "
-        "`blend` adds reflectance and indices and is what `spectm finetune` makes.",
+        "`blend` adds reflectance and indices and is what `spectm finetune` makes. Models without "
+        "pretraining read bands from 400 nm on.",
     ]
     if record["quick"] or seeds < SEEDS_FOR_CLAIMS:
         blocks.append(f"**No claim rests on {seeds} seeds.**")

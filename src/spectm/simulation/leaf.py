@@ -1,14 +1,11 @@
 r"""Reflectance of single leaves: the plate model, with smooth stand-ins for measured absorption.
 
-A leaf is a pile of N plates with rough surfaces, each of which absorbs what pigments, water and dry matter
-in it
-take (Allen et al. 1969; Stokes 1862 for the pile). The equations are those of PROSPECT (Jacquemoud and Baret
-1990).
-Its tables of measured absorption are not: here pigments, water and dry matter are sums of Gaussians near the
-published places and heights, and the refractive index is a straight line. So spectra have the right features
-(the
-green peak, the red edge that moves with chlorophyll, the water bands) and not the right decimals: they are
-for trying methods, and for nothing else.
+A leaf is a pile of N plates with rough surfaces, each of which absorbs what pigments, water and dry matter in
+it take (Allen et al. 1969; Stokes 1862 for the pile). The equations are those of PROSPECT (Jacquemoud and
+Baret 1990). Its tables of measured absorption are not: here pigments, water and dry matter are sums of
+Gaussians near the published places and heights, and the refractive index is a straight line. So spectra have the right
+features (the green peak, the red edge that moves with chlorophyll, the water bands) and not the right
+decimals: they are for trying methods, and for nothing else.
 
 References
 ----------
@@ -83,11 +80,12 @@ def leaf_reflectance(leaves: Leaves, wavelength: FloatArray) -> FloatArray:
 
     Examples
     --------
-    >>> one = {"plates": 1.5, "carotenoids": 8.0, "water": 0.012, "dry_matter": 0.006}
-    >>> pale, green = (
-    ...     leaf_reflectance(Leaves(**{k: np.array([v]) for k, v in (one | {"chlorophyll": c}).items()}),
-    np.array([705.0])) ...     for c in (10.0, 50.0)
-    ... )
+    >>> def reflectance(chlorophyll):
+    ...     what = {"plates": 1.5, "carotenoids": 8.0, "water": 0.012, "dry_matter": 0.006}
+    ...     what |= {"chlorophyll": chlorophyll}
+    ...     leaves = Leaves(**{name: np.array([value]) for name, value in what.items()})
+    ...     return leaf_reflectance(leaves, np.array([705.0]))
+    >>> pale, green = reflectance(10.0), reflectance(50.0)
     >>> bool(pale > green)  # the red edge moves to longer waves with chlorophyll
     True
     """

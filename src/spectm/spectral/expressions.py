@@ -7,6 +7,7 @@ an error: the text comes from files, and nothing in a file may run code.
 
 import ast
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 LONGEST = 500  # characters: an index is a line, and a parser's stack is not endless
 LARGEST_EXPONENT = 8.0
+LARGEST_NUMBER = 1e30
 _BAND = re.compile(r"\br(\d+(?:\.\d+)?)\b")
 _MARK = "band_"  # before the number of a band once it is a name that Python can read
 _OPERATIONS: dict[type[ast.AST], Callable[..., FloatArray]] = {
@@ -95,7 +97,8 @@ def parse_expression(text: str) -> Expression:
     Parameters
     ----------
     text : str
-        Such as ``(r750 - r705) / (r750 + r705)``.
+        Such as ``(r750 - r705) / (r750 + r705)``. A band stands for Rrs, sr^-1: of a surface whose
+        reflectance is R it is R / pi, which matters where constants are added.
 
     Returns
     -------
@@ -115,6 +118,7 @@ def parse_expression(text: str) -> Expression:
     """
     if len(text) > LONGEST:
         raise ConfigError(f"an index wants at most {LONGEST} characters, found {len(text)}. Make it several.")
+    text = unicodedata.normalize("NFKC", text)  # as Python reads names
     needs = sorted({float(nm) for nm in _BAND.findall(text)})
     if not needs:
         raise ConfigError(f"an index wants bands, such as r705 for 705 nm; found none in {text!r}.")
@@ -142,7 +146,7 @@ def _nm(name: str) -> float:
 def _check(node: ast.expr, text: str) -> None:
     """Refuse what is not allowed."""
     match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and _is_small(value):
             inner: list[ast.expr] = []
         case ast.Name(id=name) if name.startswith(_MARK):
             inner = []
@@ -171,13 +175,18 @@ def _check(node: ast.expr, text: str) -> None:
         _check(one, text)
 
 
+def _is_small(value: float) -> bool:
+    """Whether a number fits a float."""
+    return abs(value) < LARGEST_NUMBER
+
+
 def _number(node: ast.expr) -> float | None:
     """A number that stands in the text, with its sign."""
     match node:
-        case ast.Constant(value=int() | float() as value):
+        case ast.Constant(value=int() | float() as value) if _is_small(value):
             return float(value)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -float(value)
+            return -float(value) if _is_small(value) else None
     return None
 
 

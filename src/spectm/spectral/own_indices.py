@@ -1,7 +1,7 @@
 """Indices of one's own: from text, or from a function in Python; and the set that a model uses."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from spectm.errors import ConfigError
 from spectm.spectral.expressions import parse_expression
 from spectm.spectral.indices import INDICES, Index, checked_index
 
-__all__ = ["index_set", "register_index", "registered_indices"]
+__all__ = ["index_set", "register_index", "registered", "registered_indices", "restore"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IndexFunction = Callable[[FloatArray, FloatArray], FloatArray]
@@ -59,6 +59,16 @@ def register_index(
 def registered_indices() -> tuple[str, ...]:
     """Names that `register_index` was given."""
     return tuple(_REGISTERED)
+
+
+def registered() -> tuple[Index, ...]:
+    """What is registered, for a process that has to know it, too."""
+    return tuple(_REGISTERED.values())
+
+
+def restore(indices: Iterable[Index]) -> None:
+    """Register again what `registered` gave in another process."""
+    _REGISTERED.update({one.name: one for one in indices})
 
 
 def index_set(own: Sequence[str] = (), *, built_in: bool = True) -> dict[str, Index]:

@@ -84,6 +84,9 @@ def views_of_encoders(
     if names:
         shared["indices"] = np.column_stack([indices[name].function(spectrum, wavelength) for name in names])
     valid = np.asarray(np.isfinite(spectrum).all(axis=1))
+    if names:  # an undefined index of a whole spectrum is a gap to fill, and no spectrum that is missing
+        undefined = valid[:, None] & ~np.isfinite(shared["indices"])
+        shared["indices"] = np.where(undefined, np.inf, shared["indices"])
     seen = as_seen(patches.Rrs[valid], [encoder for encoder in encoders if encoder is not None])
     return [
         shared if encoder is None else shared | {"embedding": _embedded(seen, valid, encoder)}
@@ -152,7 +155,8 @@ class Member:
         seen = np.isfinite(columns)
         filled = columns
         if not seen.all():  # a map has thousands of columns and no gap: it need not be copied
-            typical = np.where(seen.any(axis=1, keepdims=True), self.typical_, np.nan)
+            there = ~np.isnan(columns).all(axis=1, keepdims=True)  # infinite is undefined, but there
+            typical = np.where(there, self.typical_, np.nan)
             filled = np.where(seen, columns, typical)
         return np.clip(filled, self.low_, self.high_) if self.view == "indices" else filled
 

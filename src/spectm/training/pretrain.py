@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from spectm.config import from_mapping
 from spectm.data.origin import SIMULATED
 from spectm.data.patches import Patches, partners
-from spectm.errors import TrainingError
+from spectm.errors import BandNotFoundError, TrainingError
 from spectm.model.encoder import BandStatistics, SpectralEncoder
 from spectm.model.masking import TokenLayout, draw_mask, token_layout
 from spectm.model.preprocess import PreprocessConfig, brightness, pixel_mean
@@ -236,7 +236,11 @@ def index_targets(
     tuple
         Tensor (sample, n_indices), NaN where undefined, and the names.
     """
-    names = [name for name, missing in supported_indices(wavelength, indices).items() if missing is None]
+    missing = supported_indices(wavelength, indices)
+    for name, reason in missing.items():
+        if reason is not None and name not in INDICES:  # asked for by name, and not there by the way
+            raise BandNotFoundError(f"indices: {name}: {reason}")
+    names = [name for name, reason in missing.items() if reason is None]
     columns, kept = [], []
     for name in names:
         values = indices[name].function(spectrum, wavelength)

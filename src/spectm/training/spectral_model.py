@@ -4,6 +4,7 @@ The same blend of ridge regressions as in `spectm.training.forecaster`, on embed
 indices, with its target, calibration and what it learned from travelling in one folder.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -60,8 +61,8 @@ class SpectralModel:
     settings : Settings
         Of the models.
     meta : dict
-        ``wavelength_nm``, ``units``, ``shortest_nm``, ``samples`` (names learned from), ``mean_log10`` of
-        these, and ``provenance``.
+        ``wavelength_nm``, ``units``, ``shortest_nm``, ``samples`` (names learned from) and ``fingerprints``,
+        ``mean_log10`` of these, and ``provenance``.
     applicability : Applicability
         What the spectra learned from are like.
     calibration : Calibration or None
@@ -153,6 +154,7 @@ def train_spectral_model(
         "units": UNITS,
         "shortest_nm": shortest,
         "samples": sorted(spectra.sample[rows].tolist()),
+        "fingerprints": sorted(fingerprints(spectra.patches.select(rows))),
         "mean_log10": float(y.mean()),
         "provenance": dict(provenance),
     }
@@ -164,6 +166,11 @@ def train_spectral_model(
     )
     model = SpectralModel(models, blends, target, settings, meta, applicability)
     return replace(model, calibration=calibrated_on(views, rows, y, spectra.below[rows], group, limit))
+
+
+def fingerprints(patches: Patches) -> list[str]:
+    """What tells each spectrum from others, whatever it is called."""
+    return [hashlib.sha256(one.tobytes()).hexdigest()[:16] for one in np.ascontiguousarray(patches.Rrs)]
 
 
 def fitted_blend(
