@@ -35,6 +35,7 @@ def run(*words: object) -> int:
     return main([str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_compose_says_what_it_made_and_a_second_run_that_nothing_changed(granules, tmp_path, capsys) -> None:
     words = ("compose", granules, REGION, "--out", tmp_path / "c.zarr", "--resolution", 0.02)
     assert run(*words) == 0

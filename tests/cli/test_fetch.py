@@ -161,6 +161,7 @@ def test_without_a_terminal_it_wants_a_yes(archive: Archive, fetch: Command) -> 
     assert archive.downloads() == []
 
 
+@pytest.mark.slow
 def test_global_files_and_mixed_versions_are_noted(archive: Archive, fetch: Command) -> None:
     for name, collection in (
         ("PACE_OCI.20240804.L3m.DAY.AOP.V3_2.4km.nc", "PACE_OCI_L3M_AOP"),

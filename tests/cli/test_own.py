@@ -33,6 +33,7 @@ def model(leaves) -> Path:
     return leaves / "model"
 
 
+@pytest.mark.slow
 def test_estimates_have_intervals_thresholds_and_a_unit(leaves, model, capsys):
     out = leaves / "estimates.csv"
     assert (
@@ -54,6 +55,7 @@ def test_estimates_have_intervals_thresholds_and_a_unit(leaves, model, capsys):
     assert known[["estimate", "chlorophyll"]].corr("spearman").iloc[0, 1] > 0.8
 
 
+@pytest.mark.slow
 def test_pages_say_what_they_are_of(leaves, model, capsys):
     patches = ["--patches", str(leaves / "leaves.nc")]
     one, whole = leaves / "why.html", leaves / "whole.html"
@@ -67,6 +69,7 @@ def test_pages_say_what_they_are_of(leaves, model, capsys):
     assert "ug cm-2" in one.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

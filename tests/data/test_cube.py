@@ -85,6 +85,7 @@ def same(one: Path, two: Path) -> None:
         xr.testing.assert_identical(first.load(), second.load())
 
 
+@pytest.mark.slow
 def test_a_cube_holds_each_period_once_and_the_empty_one_too(make, tmp_path: Path) -> None:
     report = make()
     assert [str(period.start) for period in report.written] == ["2024-07-19", "2024-07-27", "2024-08-04"]
@@ -177,6 +178,7 @@ def test_the_final_granule_replaces_its_near_real_time_twin_and_old_versions(mak
     assert not report.bad
 
 
+@pytest.mark.slow
 def test_a_bad_granule_is_listed_and_the_rest_goes_through(
     make, archive: Path, composed: Path, tmp_path: Path
 ) -> None:

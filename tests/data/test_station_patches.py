@@ -487,6 +487,7 @@ def test_the_table_is_written_as_the_formats_say(
     )
 
 
+@pytest.mark.slow
 def test_all_usable_overpasses_are_written_and_evaluate_can_pair_them(
     tmp_path: Path, make_granule: MakeGranule, make_labels: Callable[..., Labels]
 ) -> None:

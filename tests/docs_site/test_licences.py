@@ -34,6 +34,7 @@ def pinned() -> set[str]:
     return {re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in lines if "==" in line}
 
 
+@pytest.mark.slow
 def test_every_package_that_comes_along_has_its_line(licences: ModuleType) -> None:
     found = licences.installed()
     assert len(found) > 60
@@ -51,6 +52,7 @@ def test_licences_are_those_that_were_agreed_to() -> None:
     assert atoms <= ALLOWED
 
 
+@pytest.mark.slow
 def test_an_unknown_licence_is_no_blank(licences: ModuleType) -> None:
     assert all(said.strip() for said, _ in licences.installed().values())
 

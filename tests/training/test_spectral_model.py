@@ -99,6 +99,7 @@ def test_strange_spectra_are_flagged(model, spectra):
     assert flags.flagged.all()
 
 
+@pytest.mark.slow
 def test_round_trip(model, spectra, tmp_path):
     save_spectral_model(model, tmp_path / "model")
     again = spectral_model_of(read_checkpoint(tmp_path / "model", kind="spectral"))
@@ -111,6 +112,7 @@ def test_round_trip(model, spectra, tmp_path):
     assert again.settings == model.settings
 
 
+@pytest.mark.slow
 def test_attributions_add_up(model, spectra):
     one = spectra.patches.select(np.array([7]))
     found = attribute(model, one)

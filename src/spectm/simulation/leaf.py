@@ -1,11 +1,11 @@
 r"""Reflectance of single leaves: the plate model, with smooth stand-ins for measured absorption.
 
-A leaf is a pile of N plates with rough surfaces, each of which absorbs what pigments, water and dry matter in
-it take (Allen et al. 1969; Stokes 1862 for the pile). The equations are those of PROSPECT (Jacquemoud and
-Baret 1990). Its tables of measured absorption are not: here pigments, water and dry matter are sums of
-Gaussians near the published places and heights, and the refractive index is a straight line. So spectra have the right
-features (the green peak, the red edge that moves with chlorophyll, the water bands) and not the right
-decimals: they are for trying methods, and for nothing else.
+A leaf is a pile of N plates with rough surfaces, each of which absorbs what pigments, water and dry matter
+in it take (Allen et al. 1969; Stokes 1862 for the pile). The equations are those of PROSPECT (Jacquemoud
+and Baret 1990). Its tables of measured absorption are not: here pigments, water and dry matter are sums of
+Gaussians near the published places and heights, and the refractive index is a straight line. So spectra
+have the right features (the green peak, the red edge that moves with chlorophyll, the water bands) and not
+the right decimals: they are for trying methods, and for nothing else.
 
 References
 ----------
