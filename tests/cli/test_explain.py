@@ -45,7 +45,7 @@ def test_a_page_of_one_place_and_day(study: Study, folder: Path, tmp_path, capsy
     assert f"wrote {out}" in said
     page = out.read_text(encoding="utf-8")
     assert "Why this estimate? B, 2024-07-16, 8 days ahead" in page
-    assert "tiny: 1 member, 32 laboratory samples" in page
+    assert "tiny: 1 member, 32 samples" in page
 
 
 @pytest.mark.slow
