@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectm.training.forecaster import Outlook
+from spectm.trust.applicability import Flags
 from spectm.trust.estimate import LEVELS, Estimate
 from spectm.trust.thresholds import Profile, profile, read_profile
 
@@ -17,6 +18,7 @@ __all__ = [
     "above_name",
     "estimate_columns",
     "find_profile",
+    "flag_columns",
     "outlook_columns",
     "thresholds_of",
 ]
@@ -60,16 +62,24 @@ def above_name(threshold: float) -> str:
 
 
 def estimate_columns(
-    estimate: Estimate, thresholds: Sequence[float], *, prefix: str = ""
+    estimate: Estimate,
+    thresholds: Sequence[float],
+    *,
+    prefix: str = "",
+    name: str = "microcystin",
+    unit: str = "_ug_per_l",
 ) -> dict[str, FloatArray]:
-    """Estimate, intervals and probabilities of one horizon by the names of their columns, shape (n,) each."""
-    columns = {"microcystin_ug_per_l": estimate.median}
+    """Estimate, intervals and probabilities of one horizon by the names of their columns, shape (n,) each.
+
+    `name` is that of the estimate, `unit` what names of quantities end in.
+    """
+    columns = {f"{name}{unit}": estimate.median}
     for level in LEVELS:
         low, high = estimate.interval(level)
-        columns |= {f"low{100 * level:.0f}_ug_per_l": low, f"high{100 * level:.0f}_ug_per_l": high}
+        columns |= {f"low{100 * level:.0f}{unit}": low, f"high{100 * level:.0f}{unit}": high}
     columns["below_detection_probability"] = estimate.below_detection
     columns |= {above_name(one): estimate.exceedance(one) for one in thresholds}
-    return {prefix + name: values for name, values in columns.items()}
+    return {prefix + column: values for column, values in columns.items()}
 
 
 def outlook_columns(outlook: Outlook, thresholds: Sequence[float]) -> dict[str, npt.NDArray[Any]]:
@@ -77,7 +87,12 @@ def outlook_columns(outlook: Outlook, thresholds: Sequence[float]) -> dict[str, 
     columns: dict[str, npt.NDArray[Any]] = {}
     for lead, estimate in zip(outlook.lead_days, outlook.estimates, strict=True):
         columns |= estimate_columns(estimate, thresholds, prefix=PREFIXES.get(lead, "ahead_"))
-    seen = np.isfinite(outlook.estimates[0].mean)
-    columns["flagged"] = np.where(seen, np.where(outlook.flags.flagged, "yes", "no"), "")
-    columns["reasons"] = np.where(seen, np.array(outlook.flags.texts(), dtype=object), "")
-    return columns
+    return columns | flag_columns(outlook.flags, np.isfinite(outlook.estimates[0].mean))
+
+
+def flag_columns(flags: Flags, seen: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[Any]]:
+    """Whether each spectrum is unfamiliar, and why, as text; empty where nothing was seen."""
+    return {
+        "flagged": np.where(seen, np.where(flags.flagged, "yes", "no"), ""),
+        "reasons": np.where(seen, np.array(flags.texts(), dtype=object), ""),
+    }

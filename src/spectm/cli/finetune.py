@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from spectm.cli.labelled import target_record, with_rows
 from spectm.cli.options import (
     add_device,
     add_settings,
@@ -22,10 +21,10 @@ from spectm.data.context import CONTEXTS, Context
 from spectm.data.labels import read_labels
 from spectm.data.matchups import TASKS
 from spectm.data.origin import SIMULATED, is_simulated
-from spectm.errors import ConfigError, TrainingError
+from spectm.errors import ConfigError
 from spectm.evaluation.calibrated import calibrate_forecaster
 from spectm.evaluation.protocol import earlier_years
-from spectm.evaluation.task import Task, build_task
+from spectm.evaluation.task import build_task
 from spectm.training.checkpoint import Checkpoint, check_bands, read_checkpoint
 from spectm.training.finetune import RegressionData, finetune
 from spectm.training.forecaster import train_forecaster
@@ -119,7 +118,7 @@ def _blend(args: argparse.Namespace) -> int:
         check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
     labels = read_labels(args.labels)
     tasks = {name: build_task(name, patches, labels) for name in TASKS}
-    task = _with_rows(args, tasks[TASKS[0]])
+    task = with_rows(args, tasks[TASKS[0]])
     print(f"{len(task.rows)} rows, {int(task.below.sum())} below detection; {labels.summary()}")
     keep_settings(settings, args.out)
     simulated = patches.simulated or any(is_simulated(c.meta["provenance"]) for c in checkpoints)
@@ -136,7 +135,7 @@ def _blend(args: argparse.Namespace) -> int:
             "pretrained": [checkpoint.meta["files"]["weights"] for checkpoint in checkpoints],
             "pretraining": [checkpoint.meta["provenance"] for checkpoint in checkpoints],
             SIMULATED: simulated,
-            **_target(task),
+            **target_record(task),
         },
     )
     model = calibrate_forecaster(model, patches, tasks)
@@ -187,26 +186,6 @@ def _settings_of_all(args: argparse.Namespace, checkpoints: Sequence[Checkpoint]
     return settings[0]
 
 
-def _with_rows(args: argparse.Namespace, task: Task) -> Task:
-    """The task, which has rows."""
-    if len(task.rows) == 0:
-        raise TrainingError(
-            f"no laboratory sample of {args.labels} pairs with a patch of {args.patches}; "
-            "are they of the same year?"
-        )
-    return task
-
-
-def _target(task: Task) -> dict[str, Any]:
-    """What was learned, for the record."""
-    return {
-        "target": "particulate microcystin, ug L-1, log10",
-        "detection_limit": 0.1,
-        "n_rows": len(task.rows),
-        "n_below_detection": int(np.sum(task.below)),
-    }
-
-
 def _network(args: argparse.Namespace, pretrained: Path, task_name: str, context: Context) -> int:
     """All weights, for one task and context."""
     checkpoint = read_checkpoint(pretrained, kind="pretrained")
@@ -214,7 +193,7 @@ def _network(args: argparse.Namespace, pretrained: Path, task_name: str, context
     (patches,), provenance = read_sources([args.patches])
     check_bands(checkpoint.meta, patches.wavelength, where=patches.source)
     labels = read_labels(args.labels)
-    task = _with_rows(args, build_task(task_name, patches, labels))
+    task = with_rows(args, build_task(task_name, patches, labels))
     fabric = fabric_from(args)
     if fabric.is_global_zero:
         print(
@@ -245,7 +224,7 @@ def _network(args: argparse.Namespace, pretrained: Path, task_name: str, context
             SIMULATED: patches.simulated or is_simulated(checkpoint.meta["provenance"]),
             "task": task_name,
             "context": context,
-            **_target(task),
+            **target_record(task),
         },
         progress="fine-tuning",
     )

@@ -32,6 +32,7 @@ __all__ = [
     "read_sources",
     "settings_from",
     "shortened",
+    "source_record",
 ]
 
 QUICK_STEPS = 60
@@ -138,19 +139,21 @@ def _digest(path: Path) -> str:
 def read_sources(paths: list[Path]) -> tuple[list[Patches], list[dict[str, Any]]]:
     """Patch files, and what a checkpoint records of each: name, checksum, number and times of patches."""
     sources = [read_patches(path) for path in paths]
-    provenance = [
-        {
-            "file": path.name,
-            "sha256": _digest(path),
-            "source": patches.source,
-            "simulated": patches.simulated,
-            "n_patches": patches.n_samples,
-            "first": str(patches.time.min()),
-            "last": str(patches.time.max()),
-        }
-        for path, patches in zip(paths, sources, strict=True)
-    ]
+    provenance = [source_record(path, patches) for path, patches in zip(paths, sources, strict=True)]
     return sources, provenance
+
+
+def source_record(path: Path, patches: Patches) -> dict[str, Any]:
+    """What a checkpoint records of one file of patches that was read."""
+    return {
+        "file": path.name,
+        "sha256": _digest(path),
+        "source": patches.source,
+        "simulated": patches.simulated,
+        "n_patches": patches.n_samples,
+        "first": str(patches.time.min()),
+        "last": str(patches.time.max()),
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spectm.cli.options import keep_settings, read_sources, settings_from, shortened
+from spectm.apps.columns import estimate_columns, flag_columns
+from spectm.cli.options import keep_settings, settings_from, shortened, source_record
+from spectm.cli.studies import publish
 from spectm.data.origin import SIMULATED, is_simulated
-from spectm.data.patches import read_patches
-from spectm.data.spectra_file import Target, read_spectra
+from spectm.data.patches import Patches, read_patches
+from spectm.data.spectra_file import read_spectra
 from spectm.errors import ConfigError, SpectraError
 from spectm.evaluation.attributed import mean_attribution
 from spectm.evaluation.model_explanation_page import write_model_explanation
 from spectm.evaluation.own_explanation import caveat_of, explain_own
 from spectm.evaluation.own_page import draw_own, own_page
 from spectm.evaluation.own_target import OwnConfig, compare_own
-from spectm.evaluation.page_sections import write_section
 from spectm.evaluation.results import write_table
 from spectm.evaluation.run import EvaluationSettings
 from spectm.files import write_text
@@ -34,8 +35,6 @@ from spectm.training.spectral_model import (
     spectral_model_of,
     train_spectral_model,
 )
-from spectm.trust.applicability import Flags
-from spectm.trust.estimate import LEVELS, Estimate
 
 __all__ = ["evaluate_own", "explain_own_target", "finetune_own", "predict_own"]
 
@@ -47,7 +46,7 @@ def finetune_own(args: argparse.Namespace, settings: Settings, checkpoints: list
     spectra = read_spectra(args.patches)
     for checkpoint in checkpoints:
         check_bands(checkpoint.meta, spectra.patches.wavelength, where=spectra.patches.source)
-    _, files = read_sources([args.patches])
+    files = [source_record(args.patches, spectra.patches)]
     target, rows = spectra.target, spectra.labelled
     print(f"{target.name}: {rows.size} spectra, {int(spectra.below[rows].sum())} below detection")
     keep_settings(settings, args.out)
@@ -76,15 +75,13 @@ def predict_own(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
     if args.profile:
         raise ConfigError(
             "--profile is of microcystin; a model of one's own target gives the thresholds of its "
-            "description "
-            "(target.thresholds)"
+            "description (target.thresholds)"
         )
     if args.resample:
         raise ConfigError("--resample is of models of water: give spectra on the bands of the model")
     model = spectral_model_of(checkpoint)
-    patches = read_patches(args.patches)
+    patches, names = _read_any(args.patches)
     estimate, flags = model.predict(patches)
-    names = _names(args.patches, patches.n_samples)
     learned = np.isin(fingerprints(patches), model.meta["fingerprints"])
     seen = np.isfinite(estimate.mean)
     origin = ["simulated spectra"] * patches.simulated
@@ -93,7 +90,8 @@ def predict_own(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
         {
             "sample": names,
             "group": patches.station,
-            **estimate_columns(estimate, flags, model.target),
+            **estimate_columns(estimate, model.target.thresholds, name="estimate", unit=""),
+            **flag_columns(flags, seen),
             "note": [
                 "; ".join(
                     [*(["learned from"] * bool(known)), *([] if whole else ["incomplete spectrum"]), *origin]
@@ -123,7 +121,7 @@ def evaluate_own(args: argparse.Namespace) -> int:
     settings = settings_from(args, EvaluationSettings)
     settings = shortened(settings) if args.quick else settings
     spectra = read_spectra(args.patches)
-    _, files = read_sources([args.patches])
+    files = [source_record(args.patches, spectra.patches)]
     asked = QUICK if args.quick else {"seeds": settings.evaluation.seeds}
     config = OwnConfig(**asked, workers=settings.evaluation.workers)
     found = compare_own(spectra, _of_models(settings), config, args.out, identity={"files": files})
@@ -132,11 +130,9 @@ def evaluate_own(args: argparse.Namespace) -> int:
     page = own_page(spectra, found.scores, found.differences, record)
     write_text(args.out / "report.md", page)
     draw_own(found.predictions, spectra, args.out / "estimates.png")
-    if args.results:
-        write_section(args.results, re.sub(r"[^\w-]+", "-", args.patches.stem), page)
-    print(page)
-    written = ["scores.csv", "differences.csv", "predictions.csv", "report.md", "estimates.png"]
-    print("wrote " + "\n      ".join(str(args.out / name) for name in written))
+    names = ["scores.csv", "differences.csv", "predictions.csv", "report.md", "estimates.png"]
+    section = re.sub(r"[^\w-]+", "-", args.patches.stem)
+    publish(page, section, [args.out / name for name in names], args.results)
     return 0
 
 
@@ -175,23 +171,11 @@ def _command(args: argparse.Namespace) -> str:
     return shlex.join([*words, "--quick"] if args.quick else words)
 
 
-def estimate_columns(estimate: Estimate, flags: Flags, target: Target) -> dict[str, Any]:
-    """Estimate, intervals, probabilities and flags, by column."""
-    columns: dict[str, Any] = {"estimate": estimate.median}
-    for level in LEVELS:
-        low, high = estimate.interval(level)
-        columns |= {f"low{100 * level:.0f}": low, f"high{100 * level:.0f}": high}
-    columns["below_detection_probability"] = estimate.below_detection
-    columns |= {f"above_{one:g}_probability": estimate.exceedance(one) for one in target.thresholds}
-    seen = np.isfinite(estimate.mean)
-    columns["flagged"] = np.where(seen, np.where(flags.flagged, "yes", "no"), "")
-    columns["reasons"] = np.where(seen, np.array(flags.texts(), dtype=object), "")
-    return columns
-
-
-def _names(path: Path, n: int) -> Any:
-    """Names of the spectra of a file; of patches of water, their numbers."""
+def _read_any(path: Path) -> tuple[Patches, Any]:
+    """Spectra of a file and their names; of patches of water, their numbers."""
     try:
-        return read_spectra(path).sample
+        spectra = read_spectra(path)
     except SpectraError:
-        return np.array([str(number) for number in range(n)])
+        patches = read_patches(path)
+        return patches, np.array([str(number) for number in range(patches.n_samples)])
+    return spectra.patches, spectra.sample

@@ -47,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw, tune and test, print the page, and name what was written."""
     from spectm.cli.options import read_sources
+    from spectm.cli.studies import publish
     from spectm.data.labels import read_labels
     from spectm.evaluation.own_lake import OwnLakeConfig, own_lake
     from spectm.evaluation.own_lake_page import own_lake_page
-    from spectm.evaluation.page_sections import write_section
     from spectm.files import write_text
     from spectm.training.checkpoint import read_checkpoint
     from spectm.training.released import KIND, forecaster_of, model_folder
@@ -75,12 +75,7 @@ def run(args: argparse.Namespace) -> int:
     }
     page = own_lake_page(table, record)
     write_text(args.out / "own_lake.md", page)
-    written = [args.out / "own_lake.csv", args.out / "own_lake.md"]
-    if args.results:
-        write_section(args.results, "own-lake", page)
-        written.append(args.results)
-    print(page)
-    print("wrote " + "\n      ".join(map(str, written)))
+    publish(page, "own-lake", [args.out / "own_lake.csv", args.out / "own_lake.md"], args.results)
     return 0
 
 

@@ -3,12 +3,13 @@
 import argparse
 import sys
 
+from spectm.cli.labelled import target_record, with_rows
 from spectm.cli.options import keep_settings, read_sources
 from spectm.data.labels import Labels, read_labels
 from spectm.data.matchups import TASKS
 from spectm.data.origin import SIMULATED, is_simulated
 from spectm.data.patches import Patches
-from spectm.errors import PatchError, TrainingError
+from spectm.errors import PatchError
 from spectm.evaluation.task import Task, build_task
 from spectm.evaluation.tuned import calibrate_tuned
 from spectm.training.checkpoint import check_bands, read_checkpoint
@@ -27,12 +28,7 @@ def finetune_start(args: argparse.Namespace) -> int:
     check_bands(start.meta, patches.wavelength, where=patches.source)
     labels = read_labels(args.labels)
     tasks = _tasks(start, patches, labels)
-    task = tasks["current"]
-    if len(task.rows) == 0:
-        raise TrainingError(
-            f"no laboratory sample of {args.labels} pairs with a patch of {args.patches}; are they of the "
-            "same year?"
-        )
+    task = with_rows(args, tasks["current"])
     print(f"{len(task.rows)} rows, {int(task.below.sum())} below detection; {labels.summary()}")
     provenance = {
         "files": files,
@@ -43,10 +39,7 @@ def finetune_start(args: argparse.Namespace) -> int:
             "provenance": start.meta.get("provenance", {}),
         },
         SIMULATED: patches.simulated or is_simulated(start.meta.get("provenance", {})),
-        "target": "particulate microcystin, ug L-1, log10",
-        "detection_limit": 0.1,
-        "n_rows": len(task.rows),
-        "n_below_detection": int(task.below.sum()),
+        **target_record(task),
     }
     tuned = tuned_forecaster(start, patches, task.rows, task.y, provenance)
     tuned = calibrate_tuned(tuned, start, patches, tasks)

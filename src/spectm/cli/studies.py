@@ -8,10 +8,11 @@ from typing import Any
 
 import spectm
 from spectm.cli.options import Data, add_data, add_settings, read_data, settings_from, shortened
+from spectm.evaluation.page_sections import write_section
 from spectm.files import write_text
 from spectm.training.settings import Settings
 
-__all__ = ["add_study", "note_of", "read_study", "record_of", "write_page"]
+__all__ = ["add_study", "note_of", "publish", "read_study", "record_of", "write_page"]
 
 
 def add_study(parser: argparse.ArgumentParser, *, quick: str, seeds: int = 10, section: bool = False) -> None:
@@ -60,6 +61,14 @@ def note_of(record: Mapping[str, Any]) -> str:
     """What a figure says above its panels."""
     said = ["Simulated."] if record["simulated"] else []
     return " ".join([*said, "Quick run: no claim."] if record["quick"] else said)
+
+
+def publish(page: str, section: str, written: Sequence[Path], results: Path | None) -> None:
+    """Write a page's section of another one where asked for, print it, and name all that was written."""
+    if results:
+        write_section(results, section, page)
+    print(page)
+    print("wrote " + "\n      ".join(map(str, [*written, *([results] if results else [])])))
 
 
 def write_page(text: str, *paths: Path) -> None:

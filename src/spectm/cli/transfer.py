@@ -3,7 +3,7 @@
 import argparse
 
 from spectm.cli.options import keep_settings
-from spectm.cli.studies import add_study, read_study, record_of, write_page
+from spectm.cli.studies import add_study, publish, read_study, record_of, write_page
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Move, train anew, print the page, and name what was written."""
-    from spectm.evaluation.page_sections import write_section
     from spectm.evaluation.transfer import LISTS, TransferConfig, describe_lists, source_of, transfer
     from spectm.evaluation.transfer_page import transfer_page
 
@@ -47,10 +46,5 @@ def run(args: argparse.Namespace) -> int:
     described = describe_lists(source_of(data.patches), lists, settings)
     page = transfer_page(table, described, record_of(args, data))
     write_page(page, args.out / "transfer.md")
-    written = [args.out / "transfer.csv", args.out / "transfer.md"]
-    if args.results:
-        write_section(args.results, "transfer", page)
-        written.append(args.results)
-    print(page)
-    print("wrote " + "\n      ".join(map(str, written)))
+    publish(page, "transfer", [args.out / "transfer.csv", args.out / "transfer.md"], args.results)
     return 0

@@ -8,7 +8,7 @@ prediction and explanation need to be told nothing more.
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -170,18 +170,6 @@ class Spectra:
         """Rows whose target was measured and whose spectrum is whole."""
         whole = self.patches.valid.any(axis=(1, 2))
         return np.flatnonzero(np.isfinite(self.value) & whole)
-
-    def select(self, rows: npt.NDArray[np.int64]) -> Self:
-        """Some of the spectra."""
-        return type(self)(
-            patches=self.patches.select(rows),
-            sample=self.sample[rows],
-            group=self.group[rows],
-            value=self.value[rows],
-            below=self.below[rows],
-            target=self.target,
-            has_time=self.has_time,
-        )
 
 
 def write_spectra(spectra: Spectra, path: Path) -> None:

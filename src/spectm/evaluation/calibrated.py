@@ -1,6 +1,6 @@
 """Calibration of any model: every date is predicted by one that has not seen it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from spectm.training.blend import views_of_encoders
 from spectm.training.forecaster import Forecaster
 from spectm.trust.calibration import Calibration
 
-__all__ = ["calibrate", "calibrate_forecaster", "out_of_date"]
+__all__ = ["calibrate", "calibrate_forecaster", "calibrations", "out_of_date"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -92,24 +92,38 @@ def calibrate_forecaster(model: Forecaster, patches: Patches, tasks: Mapping[str
     CalibrationError
         If fewer than three dates of the task "current" could be predicted.
     """
+    indices = model.settings.indices.chosen()
+    makes = [
+        partial(BlendEstimator, patches, of_model, tuple(of_model), "season", model.record)
+        for of_model in views_of_encoders(patches, model.encoders or (None,), indices=indices)
+    ]
+    return replace(model, calibration=calibrations(makes, tasks))
+
+
+def calibrations(
+    makes: Sequence[Callable[[], Estimator]], tasks: Mapping[str, Task]
+) -> dict[str, Calibration]:
+    """Calibration of the mean of some models, for each task.
+
+    Parameters
+    ----------
+    makes : sequence of callable
+        Each gives a fresh model, which learns from the task "current".
+    tasks : mapping of str to Task
+        "current", and "ahead" where there is one; without it, or with too few dates of it, that of the former
+        serves.
+
+    Raises
+    ------
+    CalibrationError
+        If fewer than three dates of the task "current" could be predicted.
+    """
     source = tasks["current"]
     everything = np.arange(len(source.rows))
-    indices = model.settings.indices.chosen()
-    views = views_of_encoders(patches, model.encoders or (None,), indices=indices)
     calibration: dict[str, Calibration] = {}
-    for name in ("current", "ahead"):
-        task = tasks[name]
+    for name, task in tasks.items():
         rows = np.arange(len(task.rows))
-        found = [
-            out_of_date(
-                partial(BlendEstimator, patches, of_model, tuple(of_model), "season", model.record),
-                source,
-                task,
-                rows,
-                everything,
-            )
-            for of_model in views
-        ]
+        found = [out_of_date(make, source, task, rows, everything) for make in makes]
         mean = np.mean([one[0] for one in found], axis=0)
         spread = np.sqrt(np.mean([one[1] ** 2 for one in found], axis=0))
         try:
@@ -117,5 +131,4 @@ def calibrate_forecaster(model: Forecaster, patches: Patches, tasks: Mapping[str
         except CalibrationError:
             if name == "current":
                 raise
-            calibration[name] = calibration["current"]
-    return replace(model, calibration=calibration)
+    return {**calibration, "ahead": calibration.get("ahead", calibration["current"])}

@@ -10,14 +10,14 @@ import pandas as pd
 
 from spectm.data.spectra_file import Spectra
 from spectm.evaluation.figures import BLUE, GREY, INK
-from spectm.evaluation.findings import Row, bracketed, number, reading
+from spectm.evaluation.findings import Row, bracketed, reading
 from spectm.evaluation.own_target import REFERENCE
 from spectm.evaluation.report_tables import Table, markdown
+from spectm.evaluation.study_pages import SEEDS_FOR_CLAIMS, claimed
 from spectm.files import replacing
 
 __all__ = ["draw_own", "own_page"]
 
-SEEDS_FOR_CLAIMS = 10
 DPI = 150
 
 
@@ -85,14 +85,7 @@ def _score_row(row: Row) -> tuple[str, ...]:
 
 
 def _row(row: Row) -> tuple[str, ...]:
-    return (
-        str(row["model"]),
-        bracketed(row["difference"], row["low"], row["high"], 3),
-        f"[{number(row['corrected_low'], 3)}, {number(row['corrected_high'], 3)}]",
-        number(row["p_corrected"], 3),
-        number(row["detectable"], 3),
-        reading(row["corrected_low"], row["corrected_high"]),
-    )
+    return (str(row["model"]), *claimed(row, 3), reading(row["corrected_low"], row["corrected_high"]))
 
 
 def draw_own(predictions: pd.DataFrame, spectra: Spectra, path: Path) -> None:

@@ -20,6 +20,7 @@ from spectm.data.spectra_file import Spectra
 from spectm.data.splits import group_folds
 from spectm.errors import ConfigError, SplitError
 from spectm.evaluation.baselines import make_baseline
+from spectm.evaluation.calibration_scores import covered
 from spectm.evaluation.claims import claims, mean_over_seeds, score_draws
 from spectm.evaluation.jobs import Job, job_name, keep_identity, run_jobs
 from spectm.evaluation.results import write_table
@@ -260,24 +261,22 @@ def _scored(task: Task, lines: pd.DataFrame, limit: float) -> tuple[pd.DataFrame
             found = interval_of(mean_over_seeds(of[str(name)]))
             line |= {score: found.value, f"{score}_low": found.low, f"{score}_high": found.high}
         if own["low90"].notna().all():
-            line |= _coverage(task, own)
+            line |= _coverage(observed, own, shift)
         rows.append(line)
     scores = pd.DataFrame(rows)
     return scores, _differences(draws)
 
 
-def _coverage(task: Task, own: pd.DataFrame) -> dict[str, float]:
+def _coverage(observed: Observations, own: pd.DataFrame, shift: float) -> dict[str, float]:
     """Share of the rows that lie in their interval, each group drawn as a whole, mean over seeds."""
     found: dict[str, float] = {}
-    weights = draw_weights(task.dates)
+    weights = draw_weights(observed.dates)
     for level in LEVELS:
-        low, high = (_by_seed(own, f"{end}{100 * level:.0f}") for end in ("low", "high"))
-        # below detection, an interval that begins at or below the limit holds what may be the truth
-        inside = np.where(task.below, low <= task.y, (low <= task.y) & (task.y <= high)).mean(axis=0)
-        each = weights @ inside / weights.sum(axis=1)
-        key = f"coverage{100 * level:.0f}"
-        ends = np.percentile(each[1:], [2.5, 97.5])
-        found |= {key: float(each[0]), f"{key}_low": float(ends[0]), f"{key}_high": float(ends[1])}
+        low, high = (_by_seed(own, f"{end}{100 * level:.0f}") + shift for end in ("low", "high"))
+        held = np.mean([covered(observed, *ends) for ends in zip(low, high, strict=True)], axis=0)
+        share = interval_of(weights @ held / weights.sum(axis=1))
+        name = f"coverage{100 * level:.0f}"
+        found |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
     return found
 
 

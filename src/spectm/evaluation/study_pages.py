@@ -11,7 +11,7 @@ from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, number, orig
 from spectm.evaluation.label_curves import FLOOR_MODEL
 from spectm.evaluation.report_tables import Table, markdown
 
-__all__ = ["ablation_page", "efficiency_page", "study_head"]
+__all__ = ["SEEDS_FOR_CLAIMS", "ablation_page", "claimed", "efficiency_page", "study_head"]
 
 WAYS = {"dates": "whole dates", "rows": "single rows", "all": "nothing drawn"}
 SEEDS_FOR_CLAIMS = 10
@@ -60,10 +60,10 @@ def _ablation_row(row: Row) -> tuple[str, ...]:
     if not math.isfinite(row["difference"]):
         return (*first, *[""] * 5)
     said = reading(row["corrected_low"], row["corrected_high"])
-    return (*first, *_claimed(row, 3), said)
+    return (*first, *claimed(row, 3), said)
 
 
-def _claimed(row: Row, digits: int) -> tuple[str, ...]:
+def claimed(row: Row, digits: int) -> tuple[str, ...]:
     """Difference, corrected interval, p and what was detectable."""
     corrected = f"[{number(row['corrected_low'], digits)}, {number(row['corrected_high'], digits)}]"
     return (
@@ -121,7 +121,7 @@ def _equal(equal: pd.DataFrame) -> Iterator[str]:
                 f"{against}, {row['baseline_labels']:.0f} labels",
                 f"{_count(row['labels'])} {interval}",
                 share,
-                *_claimed(row, 2),
+                *claimed(row, 2),
             )
         )
     columns = ("Model", "Drawn", "Best baseline on all", "Labels needed [95 %]", "Share of its labels")

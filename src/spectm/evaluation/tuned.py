@@ -5,19 +5,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from spectm.data.patches import Patches
-from spectm.errors import CalibrationError
 from spectm.evaluation.blends import BlendEstimator
-from spectm.evaluation.calibrated import calibrate, out_of_date
+from spectm.evaluation.calibrated import calibrations
 from spectm.evaluation.task import Task
 from spectm.training.blend import Blend, views_of_encoders
 from spectm.training.forecast import usual_at
 from spectm.training.forecaster import Forecaster
 from spectm.training.tuned import tuned_blend
-from spectm.trust.calibration import Calibration
 
 __all__ = ["TunedEstimator", "calibrate_tuned"]
 
@@ -60,21 +57,9 @@ def calibrate_tuned(
     CalibrationError
         If fewer than three dates of the task "current" could be predicted.
     """
-    source = tasks["current"]
-    everything = np.arange(len(source.rows))
     views = views_of_encoders(patches, start.encoders or (None,), indices=start.settings.indices.chosen())
-    calibration: dict[str, Calibration] = {}
-    for name, task in tasks.items():
-        rows = np.arange(len(task.rows))
-        found = []
-        for seen, blend in zip(views, start.blends, strict=True):
-            make = partial(TunedEstimator, patches, seen, blend.views, "season", start.record, start=blend)
-            found.append(out_of_date(make, source, task, rows, everything))
-        mean = np.mean([one[0] for one in found], axis=0)
-        spread = np.sqrt(np.mean([one[1] ** 2 for one in found], axis=0))
-        try:
-            calibration[name] = calibrate(task, rows, mean, spread)
-        except CalibrationError:
-            if name == "current":
-                raise
-    return replace(model, calibration={"ahead": calibration["current"], **calibration})
+    makes = [
+        partial(TunedEstimator, patches, seen, blend.views, "season", start.record, start=blend)
+        for seen, blend in zip(views, start.blends, strict=True)
+    ]
+    return replace(model, calibration=calibrations(makes, tasks))

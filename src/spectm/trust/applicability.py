@@ -174,8 +174,9 @@ class Applicability:
         known = {name: Familiar.fit(columns, weight) for name, columns in views.items()}
         if reconstruction is not None:
             scores["reconstruction"] = reconstruction[use]
-        rules = broken_rules(seen, wavelength) if water else {"none": np.zeros(len(seen), dtype=np.bool_)}
-        broken = np.any(list(rules.values()), axis=0)
+        broken = np.zeros(len(seen), dtype=np.bool_)
+        if water:
+            broken = np.any(list(broken_rules(seen, wavelength).values()), axis=0)
         limits, flagged = joint_limits(scores, weight, broken, share)
         return cls(
             wavelength=wavelength.astype(np.float64),
