@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 from spectm.errors import ScoreError
 from spectm.evaluation.calibration_scores import (
+    binomial_interval,
     brier_skill,
     calibration_table,
     censored_crps,
@@ -129,6 +130,23 @@ def test_brier_skill_by_hand():
     assert brier_skill(observed, model, reference, 1.0).value == pytest.approx(0.5)
 
 
+def test_exact_interval_of_a_share():
+    """Values of published tables of Clopper and Pearson; and where nothing or all is flagged, by hand."""
+    for share, n, low, high in (
+        (0.1, 10, 0.0025, 0.4450),
+        (0.5, 10, 0.1871, 0.8129),
+        (0.06, 50, 0.0125, 0.1655),
+    ):
+        found = binomial_interval(share, n)
+        assert (found.value, found.low, found.high) == pytest.approx((share, low, high), abs=1e-4)
+    assert binomial_interval(0.0, 45).low == 0.0
+    assert binomial_interval(0.0, 45).high == pytest.approx(1 - 0.025 ** (1 / 45))
+    assert binomial_interval(1.0, 45).low == pytest.approx(0.025 ** (1 / 45))
+    assert binomial_interval(1.0, 45).high == 1.0
+    between = binomial_interval(0.065, 45)  # in part flagged: 2.9 of 45
+    assert binomial_interval(2 / 45, 45).low < between.low < binomial_interval(3 / 45, 45).low
+
+
 def test_reliability_by_hand():
     # probabilities 0.1, 0.1, 0.9; one of the first two came true
     mean = norm.ppf([0.1, 0.1, 0.9])
@@ -168,13 +186,30 @@ def test_table():
     table = calibration_table(observed, intervals, **keys)
     assert list(table.columns[:9]) == [*keys, "rows", "level", "coverage", "coverage_low", "coverage_high"]
     assert list(table.columns[9:]) == ["width", "interval_score", "n"]
-    assert table["rows"].tolist() == ["all", "detected"]
-    assert table["coverage"].tolist() == pytest.approx([2 / 3, 1 / 2])
-    assert table["width"].tolist() == pytest.approx([(1 + 0.5 + 1) / 3, 0.75])
-    assert table["interval_score"].tolist() == pytest.approx([(1 + 0.5 + 10 + 1) / 3, (1 + 10.5) / 2])
+    assert table["rows"].tolist() == ["all", "all by dates", "detected", "detected by dates"]
+    counted = table[table["rows"].isin(["all", "detected"])]
+    assert counted["coverage"].tolist() == pytest.approx([2 / 3, 1 / 2])
+    assert counted["width"].tolist() == pytest.approx([(1 + 0.5 + 1) / 3, 0.75])
+    assert counted["interval_score"].tolist() == pytest.approx([(1 + 0.5 + 10 + 1) / 3, (1 + 10.5) / 2])
     more = calibration_table(observed, intervals, np.array(["A", "A", "B"]), **keys)
     assert more.set_index("rows").loc["station B", "coverage"] == 1
     assert more.set_index("rows").loc["below detection", "n"] == 1
+
+
+def test_each_date_can_count_the_same():
+    """Three rows of one date, all covered; one of another, missed; two of a third, one missed."""
+    observed = seen(
+        [0.0, 0.0, 0.0, 5.0, 0.0, 5.0],
+        dates=["2024-07-01"] * 3 + ["2024-07-08"] + ["2024-07-15"] * 2,
+    )
+    table = calibration_table(observed, {0.9: ends(*[(-1.0, 1.0)] * 6)}).set_index("rows")
+    assert table.loc["all", "coverage"] == pytest.approx(4 / 6)
+    by_dates = table.loc["all by dates"]
+    assert by_dates["coverage"] == pytest.approx((1 + 0 + 1 / 2) / 3)
+    assert by_dates["width"] == pytest.approx(2)
+    assert by_dates["interval_score"] == pytest.approx(2 + (0 + 80 + 40) / 3)  # 2 / 0.1 for each of 4 beyond
+    # A draw of one date three times is a mean of that date: the ends are those of the best and the worst.
+    assert (by_dates["coverage_low"], by_dates["coverage_high"]) == pytest.approx((0, 1))
 
 
 def test_nothing_detected_is_shown_as_nothing():

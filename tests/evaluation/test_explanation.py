@@ -1,15 +1,11 @@
 """Explanations of a small model: they add up, come in parts, and find what was put in."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from lightning_fabric import Fabric
 
-from spectm.data.context import Climatology
 from spectm.data.labels import surface_samples
 from spectm.data.memory import Memory, Record
 from spectm.data.patches import Patches
@@ -26,21 +22,25 @@ from spectm.evaluation.located import find_patch
 from spectm.evaluation.model_explanation_page import write_model_explanation
 from spectm.evaluation.run import EvaluationSettings
 from spectm.model.encoder import EncoderConfig
-from spectm.simulation.climate import PROPERTIES
-from spectm.simulation.lake import SimulatedLake
-from spectm.simulation.survey import sample_lake
-from spectm.spectral.optics import Water, band_reflectance
-from spectm.spectral.sensors import named_sensor
 from spectm.training.forecast import usual_at
 from spectm.training.forecaster import Forecaster, train_forecaster
-from spectm.training.loop import LoopConfig
-from spectm.training.pretrain import pretrain, pretraining_data, untrained
-from spectm.training.settings import PretrainConfig, Settings
-from spectm.trust.agreement import pooled_p_value, window_agreement
+from spectm.training.pretrain import pretraining_data, untrained
+from spectm.trust.agreement import window_agreement
 from spectm.trust.thresholds import CAVEAT
 from tests.conftest import IN_WINDOW, Study
+from tools.attribution import (
+    SEEN,
+    agreements,
+    changes,
+    lake_studies,
+    patches_of,
+    pigment_model,
+    pigment_study,
+    pooled_p,
+    waters,
+    window_row,
+)
 
-OCI = named_sensor("oci-aop-v3")
 DAY = "2024-07-08"
 
 
@@ -333,126 +333,47 @@ def test_other_bands_can_not_be_explained(study: Study, model: Forecaster) -> No
     assert issubclass(AttributionError, ValueError)
 
 
-def waters(seed: int, n: int) -> dict[str, np.ndarray]:
-    """Waters whose parts know nothing of one another, with optical properties as they vary in a lake."""
-    rng = np.random.default_rng(seed)
-    usual = {
-        "phycocyanin": (0.6, 0.6),
-        "chlorophyll": (1.1, 0.25),
-        "cyano_chlorophyll": (0.6, 0.25),
-        "minerals": (0.9, 0.3),
-        "cdom_440": (-0.2, 0.2),
-    }
-    contents = {name: 10 ** rng.normal(middle, spread, n) for name, (middle, spread) in usual.items()}
-    return contents | {name: one.values(rng.normal(size=n)) for name, one in PROPERTIES.items()}
-
-
-def patches_of(contents: dict[str, np.ndarray], rng: np.random.Generator, *, noise: float = 1.0) -> Patches:
-    """Six stations every week, as OCI sees them with an error of brightness and of each band."""
-    Rrs = band_reflectance(Water(**contents), OCI)
-    Rrs = Rrs * rng.normal(1, 0.02 * noise, (len(Rrs), 1)) + rng.normal(0, 1e-4 * noise, Rrs.shape)
-    week, station = np.divmod(np.arange(len(Rrs)), 6)
-    return Patches(
-        Rrs=Rrs.astype(np.float32)[:, :, None, None],
-        wavelength=OCI.wavelength,
-        time=np.datetime64("2024-04-20T18:00", "ns") + week * np.timedelta64(7, "D"),
-        station=np.array(list("ABCDEF"))[station],
-        latitude=np.full(len(Rrs), 41.7),
-        longitude=np.full(len(Rrs), -83.0),
-        source="made for a test",
-        simulated=True,
-    )
-
-
-def learned(
-    patches: Patches, y: np.ndarray, seed: int, *, steps: int, calendar: Climatology | None = None
-) -> tuple[Forecaster, pd.DataFrame]:
-    """A small model, pretrained and fitted to these spectra; without a calendar all days are usual ones."""
-    time = pd.DatetimeIndex(patches.time, tz="UTC")
-    rows = pd.DataFrame({"patch": np.arange(y.size), "station": patches.station})
-    rows["date"] = time.tz_convert("America/New_York").strftime("%Y-%m-%d")
-    rows["sample_time"], rows["overpass_time"] = time, time
-    loop = LoopConfig(steps=steps, batch_size=64, validate_every=20, learning_rate=3e-3)
-    settings = Settings(
-        encoder=EncoderConfig(width=32, depth=1, heads=4), pretraining=PretrainConfig(loop=loop)
-    )
-    flat = Climatology(
-        day_of_year=np.array([180.0]), station=np.array(["A"]), log10_value=np.array([y.mean()])
-    )
-    record = Record(climatology=calendar or flat, memory=Memory(days=10.0, spread=0.4), last_year=2023)
-    fabric = Fabric(accelerator="cpu", devices=1)
-    pretrained = pretrain(fabric, [patches], settings, seed=seed).model
-    return train_forecaster([pretrained], settings, patches, rows, y, record, {"simulated": True}), rows
+def test_noise_does_not_follow_what_is_looked_for() -> None:
+    """Neither that of the labels nor that of brightness: a model would find the pigment in it."""
+    patches, y, _ = pigment_study(0, 480)
+    contents = waters(0, 480)
+    pigment = np.log10(contents["phycocyanin"])
+    clear = patches_of(contents, np.random.default_rng(0), noise=0.0).mean_spectrum()
+    brightness = (patches.mean_spectrum() / clear).mean(axis=1)
+    assert brightness.std() == pytest.approx(0.02, rel=0.3)
+    for error in (np.where(y > -1, y - pigment + 0.9, 0.0), brightness):
+        assert abs(np.corrcoef(error, pigment)[0, 1]) < 0.15  # three standard errors
 
 
 @pytest.mark.slow
 def test_what_raises_the_estimate_and_what_does_not() -> None:
     """Labels follow phycocyanin: three times of it raise the estimate, twice the sediment does not."""
-    rng = np.random.default_rng(0)
-    contents = waters(0, 480)
-    patches = patches_of(contents, rng)
-    y = np.log10(contents["phycocyanin"]) - 0.9 + rng.normal(0, 0.1, 480)
-    model, _ = learned(patches, np.maximum(y, -1.0), seed=0, steps=60)
-
     fresh = waters(1000, 120)
-    clear = patches_of(fresh, rng, noise=0.0)
-    before, _ = model.estimate(clear)
-
-    def change(**times: float) -> np.ndarray:
-        other = fresh | {name: fresh[name] * factor for name, factor in times.items()}
-        return model.estimate(patches_of(other, rng, noise=0.0))[0] - before
-
-    pigment = change(phycocyanin=3.0)
-    seen = fresh["phycocyanin"] > 2.0  # less of it hardly colours the water
+    moved = changes(pigment_model(), fresh)
+    pigment, seen = moved["phycocyanin times 3"], fresh["phycocyanin"] > SEEN
     assert (pigment[seen] > 0).mean() > 0.95
     assert np.median(pigment[seen]) == pytest.approx(np.log10(3.0), abs=0.12)
-    sediment = change(minerals=2.0)
+    sediment = moved["minerals times 2"]
     assert abs(np.median(sediment)) < 0.05
     assert np.quantile(sediment, 0.9) < np.log10(3.0) / 2
-    brighter = model.estimate(replace(clear, Rrs=clear.Rrs * np.float32(1.02)))[0] - before
-    assert np.abs(brighter).max() < 0.05
+    brighter = moved["brightness times 1.02, the noise"]
+    assert 0 < np.abs(brighter).max() < 0.05
 
 
-def survey(seed: int) -> pd.DataFrame:
-    """A year of a simulated lake's laboratory, and what its waters held."""
-    table = sample_lake(SimulatedLake(seed, (2024,)))
-    table["moment"] = pd.DatetimeIndex([pd.Timestamp(one).tz_convert("UTC") for one in table["moment"]])
-    table["date"] = table["moment"].dt.tz_convert("America/New_York").dt.strftime("%Y-%m-%d")
-    return table.rename(columns={"particulate_microcystin": "toxin"})
+def test_a_line_of_the_table_by_hand() -> None:
+    """Means over models with their range, medians of chance, and p of the means."""
 
+    def one(observed: float, null: list[float], effect: float, effect_null: list[float]) -> Agreement:
+        tested = {"observed": observed, "null": np.array(null), "p": 0.5}
+        moved = {"effect": effect, "effect_null": np.array(effect_null), "effect_p": 0.5}
+        return Agreement(**tested, **moved, share_of_bands=0.25, n_spectra=2, n_rows=9, n_dates=3)
 
-def lake_studies(n: int) -> Iterator[tuple[Patches, np.ndarray, Climatology]]:
-    """Years of lakes as OCI sees their waters; what is usual is what one more of them had."""
-    calendar = Climatology.fit(survey(n), last_year=2024, quantity="toxin")
-    for seed in range(n):
-        table, rng = survey(seed), np.random.default_rng(seed)
-        names = ("chlorophyll", "cyano_chlorophyll", "phycocyanin", "cdom_440", "minerals", "scum_fraction")
-        contents = {name: table[name].to_numpy() for name in names}
-        contents |= {name: one.values(rng.normal(size=len(table))) for name, one in PROPERTIES.items()}
-        patches = replace(
-            patches_of(contents, rng),
-            time=table["moment"].dt.tz_localize(None).to_numpy(dtype="datetime64[ns]"),
-            station=table["station"].to_numpy(dtype=np.str_),
-        )
-        yield patches, np.log10(np.maximum(table["toxin"].to_numpy(), 0.1)), calendar
-
-
-def agreements(studies: Iterable[tuple[Patches, np.ndarray, Climatology | None]]) -> list[Agreement]:
-    """Of one small model for each study."""
-    found = []
-    for seed, (patches, y, calendar) in enumerate(studies):
-        model, rows = learned(patches, y, seed, steps=40, calendar=calendar)
-        rng = np.random.default_rng(seed)
-        found.append(window_test(model, patches, rows, y, rng=rng, shuffles=19, spectra=24))
-    return found
-
-
-def pigment_study(seed: int) -> tuple[Patches, np.ndarray, None]:
-    """Waters whose phycocyanin goes with nothing else, and labels that follow it."""
-    rng = np.random.default_rng(seed)
-    contents = waters(seed, 120)
-    y = np.log10(contents["phycocyanin"]) - 0.9 + rng.normal(0, 0.1, 120)
-    return patches_of(contents, rng), np.maximum(y, -1.0), None
+    found = [one(0.7, [0.2, 0.4, 0.9], 0.5, [0.9]), one(0.5, [0.5], 0.3, [0.01, 0.02, 0.03])]
+    # a third of the means of what chance gives reach 0.6: (0.9 + 0.5) / 2; of the effects all reach 0.4
+    cells = "0.60 (0.50 to 0.70) | 0.45 | 0.33 | 0.40 (0.30 to 0.50) | 0.02 to 0.90 in the middle | 1.00"
+    assert window_row("made", found) == f"| made, 2 | {cells} |"
+    sure = [one(0.7, [0.2], 0.5, [0.1]), one(0.5, [0.5], 0.3, [0.02])]
+    assert window_row("made", sure).count("| below 0.001 |") == 2
 
 
 @pytest.mark.slow
@@ -460,9 +381,8 @@ def pigment_study(seed: int) -> tuple[Patches, np.ndarray, None]:
 def test_where_phycocyanin_alone_tells_the_windows_have_more_than_their_share() -> None:
     """Over ten models; the p of a single one can't be small, as the null of a share is wide."""
     found = agreements(map(pigment_study, range(10)))
-    share = [one.observed for one in found]
-    assert pooled_p_value(share, [one.null for one in found], np.random.default_rng(0)) < 0.05
-    assert np.mean(share) > 0.6  # of a quarter of the bands
+    assert pooled_p(found)[0] < 0.05
+    assert np.mean([one.observed for one in found]) > 0.57  # of a quarter of the bands
 
 
 @pytest.mark.slow
@@ -470,6 +390,5 @@ def test_where_phycocyanin_alone_tells_the_windows_have_more_than_their_share() 
 def test_on_simulated_lakes_the_windows_move_estimates_beyond_chance() -> None:
     """Over ten lakes. Their share is another matter: all of a bloom's colour goes with its phycocyanin."""
     found = agreements(lake_studies(10))
-    effect = [one.effect for one in found]
-    assert pooled_p_value(effect, [one.effect_null for one in found], np.random.default_rng(0)) < 0.01
-    assert np.mean(effect) > 0.2  # a factor of 1.6
+    assert pooled_p(found)[1] < 0.01
+    assert np.mean([one.effect for one in found]) > 0.2  # a factor of 1.6

@@ -113,7 +113,7 @@ def test_the_page_reads_its_table() -> None:
             claim |= {"corrected_low": value - 0.15, "corrected_high": value + 0.15}
             lines.append({**line, "model": model, **claim})
     record = {"command": "spectm own-lake", "quick": False, "simulated": True, "spectm_version": "1"}
-    record |= {"files": [], "start": "erie-2024", "optics": "brown"}
+    record |= {"written": "2026-01-02T03:04:05+00:00", "files": [], "start": "erie-2024", "optics": "brown"}
     of_split = {"split": "next-year", "tested": "2024", "n_test": 77, "n_test_dates": 9}
     page = own_lake_page(pd.DataFrame(lines).assign(**of_split), record)
     assert "## Another year than those learned from\n\nTested on 77 samples of 9 dates (2024)." in page

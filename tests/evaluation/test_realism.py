@@ -18,6 +18,7 @@ from spectm.evaluation.realism_spectra import (
     Spectra,
     angles_to_nearest,
     drawn,
+    halves_inside,
     level_table,
     normalised,
     quartile_table,
@@ -78,6 +79,19 @@ def test_quartiles_inside_the_real_range() -> None:
     assert [table.loc["low", f"inside_{level}"] for level in levels] == [False, True, True]
     assert table.loc["low", "offset_25"] == pytest.approx(-0.5)
     assert [table.loc["low", f"real_{level}"] for level in levels] == [2.0, 3.0, 4.0]
+
+
+def test_halves_of_the_same_dates_agree_by_chance() -> None:
+    """Medians of halves lie in each other's range, outer quartiles in half of the draws; three quantities."""
+    rng = np.random.default_rng(3)
+    found = {name: rng.normal(size=4000) for name in ("a", "b", "c")}
+    counts = halves_inside(found, np.repeat(np.arange(400), 10), np.random.default_rng(0), draws=100)
+    assert counts.min() >= 3
+    assert counts.max() <= 9
+    assert counts.mean() == pytest.approx(6, abs=0.4)
+    # Two dates of other waters: nothing of either lies within the other's range.
+    apart = halves_inside({"a": np.repeat([0.0, 9.0], 5)}, np.repeat([1, 2], 5), rng, draws=3)
+    assert apart.tolist() == [0, 0, 0]
 
 
 def test_folds_keep_dates_together() -> None:

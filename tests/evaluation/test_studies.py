@@ -9,8 +9,8 @@ import pytest
 
 from spectm.data.splits import leave_date_out
 from spectm.errors import ConfigError, ReportError
-from spectm.evaluation import ablation, jobs
-from spectm.evaluation.ablation import ABLATED, REFERENCE, AblationConfig, ablate, compared
+from spectm.evaluation import ablation, jobs, protocol
+from spectm.evaluation.ablation import ABLATED, REFERENCE, SOURCES, AblationConfig, ablate, compared
 from spectm.evaluation.baselines import make_baseline
 from spectm.evaluation.jobs import keep_identity, run_jobs
 from spectm.evaluation.label_curves import curves, equal_labels, labels_needed
@@ -37,6 +37,12 @@ def settings(tiny_settings) -> Settings:
 @pytest.fixture
 def whole(study: Study, settings: Settings):
     return headline_study(study.patches, study.labels, study.unlabelled, settings, tuple(study.tasks))
+
+
+@pytest.fixture
+def of_sources(whole):
+    """With a simulated lake of twice the reflectance, at the very times that are tested."""
+    return replace(whole, simulated=(replace(whole.patches, Rrs=2 * whole.patches.Rrs, simulated=True),))
 
 
 # Jobs
@@ -127,6 +133,72 @@ def test_differences_are_paired_over_seeds(whole) -> None:
     assert table.loc["random", ["low", "high"]].tolist() == pytest.approx([alone.low, alone.high])
 
 
+def test_sources_are_what_their_names_say(of_sources, settings, fabric, monkeypatch) -> None:
+    """Real ones keep 60 h away from what is tested; the simulated lake goes in whole, or not at all."""
+    handed = []
+    monkeypatch.setattr(protocol, "pretraining_data", handed.append)
+    monkeypatch.setattr(protocol, "untrained", lambda data, settings, seed: None)
+    monkeypatch.setattr(protocol, "pretrain", lambda fabric, sources, settings, seed: handed.append(sources))
+    scope = next(iter(ablation.trainable_scopes(of_sources, "leave-date-out")))
+    for variant in SOURCES.values():
+        try:
+            protocol.blind_pretraining(of_sources, scope, 0, variant, settings, fabric)
+        except AttributeError:  # of the model that was not trained
+            assert variant.pretrained
+    real, both, simulated, none = handed
+    sizes_of = [[source.n_samples for source in sources] for sources in handed]
+    assert sizes_of[0] == sizes_of[3] == sizes_of[1][:2]
+    assert all(
+        kept < source.n_samples for kept, source in zip(sizes_of[0], of_sources.unlabelled, strict=False)
+    )
+    for source in (*real, *both[:2], *none):
+        apart = np.abs(source.time[:, None] - scope.test_times)
+        assert (apart > np.timedelta64(60, "h")).all()
+        assert not source.simulated
+    assert len(both) == 3
+    assert both[2] is simulated[0] is of_sources.simulated[0]
+    assert len(simulated) == 1
+    assert [list(SOURCES)[i] for i, sources in enumerate(handed) if any(s.simulated for s in sources)] == [
+        "real-and-simulated", "simulated"
+    ]  # fmt: skip
+
+
+def test_normalisation_is_of_the_sources(of_sources, settings, fabric) -> None:
+    whole = replace(settings, pretraining=replace(settings.pretraining, validation_share=0.0))
+    scope = next(iter(ablation.trainable_scopes(of_sources, "leave-date-out")))
+    centre = {
+        name: protocol.blind_pretraining(of_sources, scope, 0, SOURCES[name], whole, fabric)[0]
+        .encoder.statistics.centre
+        for name in ("real", "real-and-simulated", "simulated")
+    }  # fmt: skip
+    patches = of_sources.patches
+    both = zip(patches.Rrs, patches.valid, strict=True)
+    seen = [2 * Rrs[:, valid].mean(axis=1) for Rrs, valid in both if valid.any()]
+    np.testing.assert_allclose(centre["simulated"], np.median(seen, axis=0), rtol=1e-3)
+    assert (centre["simulated"] > 1.5 * centre["real"]).all()
+    assert (centre["real"] < centre["real-and-simulated"]).all()
+    assert (centre["real-and-simulated"] < centre["simulated"]).all()
+
+
+def test_sources_are_held_against_none_as_well(of_sources) -> None:
+    task = of_sources.tasks["current"]
+    shift = {"real": 0.2, "real-and-simulated": 0.1, "simulated": 0.3, "no-pretraining": 0.5}
+    parts = []
+    for variant, squared in shift.items():
+        mean = np.maximum(task.y + np.sqrt(squared), -0.9)
+        part = {"variant": variant, "seed": 0, "head": "probe", "task": "current"}
+        parts.append(pd.DataFrame({**part, "row": np.arange(len(task.rows)), "mean": mean}))
+    table = compared(of_sources, pd.concat(parts)).set_index(["variant", "reference"])
+    unit = len(task.rows) / ((task.y - task.y.mean()) ** 2).sum()
+    found = table["difference"].dropna()
+    assert found.to_dict() == pytest.approx({
+        ("real-and-simulated", "real"): -0.1 * unit,
+        ("simulated", "real"): 0.1 * unit,
+        ("no-pretraining", "real"): 0.3 * unit,
+        ("real-and-simulated", "no-pretraining"): -0.4 * unit,
+    })  # fmt: skip
+
+
 def few_variants(monkeypatch) -> None:
     kept = {name: ABLATED[name] for name in (REFERENCE, "none", "no-pretraining")}
     monkeypatch.setattr(ablation, "ABLATED", kept)
@@ -158,12 +230,17 @@ def test_an_interrupted_ablation_ends_the_same(study, settings, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_every_variant_can_be_pretrained(whole) -> None:
+def test_every_variant_can_be_pretrained(whole, of_sources) -> None:
     scope = next(iter(ablation.trainable_scopes(whole, "leave-date-out")))
-    for name in ABLATED:
-        lines = pd.DataFrame(ablation._job(whole, scope, name, 0))
-        assert np.isfinite(lines["mean"]).all(), name
-        assert set(lines["head"]) == {"probe", "blend"}
+    means = {}
+    for one, names in ((whole, ABLATED), (of_sources, SOURCES)):
+        for name in names:
+            lines = pd.DataFrame(ablation._job(one, scope, name, 0))
+            assert np.isfinite(lines["mean"]).all(), name
+            assert set(lines["head"]) == {"probe", "blend"}
+            means[name] = lines["mean"].to_numpy()
+    np.testing.assert_array_equal(means["real"], means[REFERENCE])
+    assert not np.allclose(means["real-and-simulated"], means["real"])
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Flags of held-out rows, of spectra with something wrong, and of other waters, on made data."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 from spectm.data.patches import Patches
 from spectm.data.splits import leave_date_out
 from spectm.errors import PatchError
-from spectm.evaluation.sureness_corruptions import corruptions
+from spectm.evaluation.run import EvaluationSettings
+from spectm.evaluation.sureness_corruptions import MILD_CHANGES, corruptions, mild_changes
 from spectm.evaluation.sureness_familiar import (
     ANY,
     LAKE,
@@ -19,9 +21,14 @@ from spectm.evaluation.sureness_familiar import (
     held_out_shares,
     strangeness,
 )
+from spectm.evaluation.sureness_files import familiar_lines
 from spectm.evaluation.sureness_foreign import Foreign, foreign_shares, on_bands, read_foreign
+from spectm.model.encoder import EncoderConfig
+from spectm.training.pretrain import pretraining_data, untrained
 from spectm.trust.applicability import Flags
 from tests.conftest import Study
+from tools import blind_flags
+from tools.blind_flags import dealt
 
 BANDS_NM = np.arange(400.0, 721.0, 5.0)
 N_DATES = 20
@@ -156,14 +163,30 @@ def test_each_corruption_is_what_its_name_says():
     assert 0.1 * 0.3 / np.pi * 0.9 < cloud.min() < cloud.max() < 0.5 * 0.8 / np.pi * 1.1
 
 
+def test_mild_changes_are_what_their_names_say():
+    Rrs = np.array([[0.002, 0.010], [0.004, 0.006]])
+    found = mild_changes(Rrs)
+    assert list(found) == [*(f"plus 0.00{i} sr^-1" for i in (1, 3, 5)), "times 1.2", "times 1.5", "times 2"]
+    assert found["plus 0.001 sr^-1"] == pytest.approx(np.array([[0.003, 0.011], [0.005, 0.007]]))
+    assert found["plus 0.003 sr^-1"][0] == pytest.approx([0.005, 0.013])
+    assert found["plus 0.005 sr^-1"][0] == pytest.approx([0.007, 0.015])
+    assert found["times 1.2"][0] == pytest.approx([0.0024, 0.012])
+    assert found["times 1.5"][0] == pytest.approx([0.003, 0.015])
+    assert found["times 2"][1] == pytest.approx([0.008, 0.012])
+
+
 @pytest.mark.slow
 def test_a_made_lake_and_its_corruptions(made):
-    found = held_out_shares(made)
+    found = familiar_lines(made)
     any_reason = found[found["reason"] == ANY].set_index("spectra")
     assert any_reason.loc[LAKE, "share_of_dates"] == pytest.approx(0.06, abs=0.05)
     assert any_reason.loc[LAKE, "n_dates"] == N_DATES
-    assert (any_reason.drop(index=LAKE)["share"] >= 0.95).all()
-    assert len(any_reason) == 8
+    wrong = any_reason.drop(index=[LAKE, *MILD_CHANGES])["share"]
+    assert (wrong >= 0.95).all()
+    assert len(wrong) == 7
+    assert any_reason.loc["times 1.2", "share"] < any_reason.loc["times 1.5", "share"] < 0.95
+    assert found.groupby("kind")["spectra"].nunique().to_dict() == {"corruption": 7, "lake": 1, "mild": 6}
+    assert set(found.loc[found["kind"] == "mild", "spectra"]) == set(MILD_CHANGES)
     assert held_out_shares(made.select(np.arange(20))).empty
 
 
@@ -265,3 +288,30 @@ def test_other_waters_by_reason(made):
     assert found["grey", LOOK] == 1
     assert found["grey", "no green peak"] == 1
     assert foreign_shares(made, far).query("spectra == 'gaps'")["n"].iloc[0] == 3
+
+
+def test_dates_are_dealt_once():
+    sets = dealt(np.array(list("ccabdefgaijk")))
+    (spread, together) = sets.values()
+    assert ["".join(one) for one in spread] == ["af", "bg", "ci", "dj", "ek"]
+    assert ["".join(one) for one in together] == ["ab", "cd", "ef", "gi", "jk"]
+
+
+def test_a_blind_encoder_sees_nothing_of_what_is_judged(study: Study, monkeypatch) -> None:
+    sources = []
+
+    def fake(fabric, given, settings, seed):
+        sources.extend(given)
+        return SimpleNamespace(model=untrained(pretraining_data(given), settings, seed=seed))
+
+    monkeypatch.setattr(blind_flags, "pretrain", fake)
+    settings = EvaluationSettings(encoder=EncoderConfig(width=16, depth=1, heads=2))
+    time = study.patches.time
+    test = time.astype("datetime64[D]") == np.datetime64("2024-07-08")
+    kept, seen = blind_flags.blind_to(study.patches, [study.patches], test, settings)
+    apart = np.abs(time[:, None] - time[test]).min(axis=1)
+    assert test.sum() > 1
+    assert (kept == (apart > np.timedelta64(60, "h"))).all()
+    assert [source.n_samples for source in sources] == [kept.sum(), kept.sum()]
+    assert {"embedding", "reconstruction", "spectra"} <= set(seen)
+    assert len(seen["spectra"]) == study.patches.n_samples

@@ -15,7 +15,9 @@ from spectm.evaluation.sureness_files import all_tables, distribution_table, sec
 from spectm.evaluation.sureness_findings import (
     CORRUPTION,
     FOREIGN,
+    MILD,
     Sureness,
+    agreeing_ranges,
     coverage_verdicts,
     familiar_verdicts,
     withheld_verdicts,
@@ -38,6 +40,7 @@ def familiar(lake=0.05, wrong=1.0, shelf=0.9):
         ("lake", LAKE, "shape", lake),
         (CORRUPTION, "glint", ANY, 1.0),
         (CORRUPTION, "percent", ANY, wrong),
+        (MILD, "times 1.2", ANY, 0.1),
         (FOREIGN, "shelf", ANY, 1.0),
         (FOREIGN, "shelf", LOOK, shelf),
         (FOREIGN, "shelf", "new place", 1.0),
@@ -127,8 +130,9 @@ def test_what_is_said(page):
     said = page["intervals"]["says"]
     assert said[2] == (
         "blend-plain: 90 % intervals cover 1.00 [1.00, 1.00] (wider than needed) of all rows and 1.00 [1.00, "
-        "1.00] (wider than needed) of the detected ones. Minus those of gp: interval score 0.000 [0.000, "
-        "0.000], not told apart, CRPS -0.100 [-0.100, -0.100], better."
+        "1.00] (wider than needed) of the detected ones; each date counted the same, as they were "
+        "calibrated, 1.00 [1.00, 1.00] (wider than needed) and 1.00 [1.00, 1.00] (wider than needed). Minus those of gp: "
+        "interval score 0.000 [0.000, 0.000], not told apart, CRPS -0.100 [-0.100, -0.100], better."
     )
     assert "Minus those of climatology" in said[1]
     exceedance = page["exceedance"]["says"]
@@ -150,13 +154,41 @@ def test_coverage_that_fails_is_told():
 
 def test_flags_are_told(page):
     assert page["familiar"]["says"] == [
-        "Of the lake's own dates, held out, 5 % are flagged (5 % are meant to be), and 5 % of 100 spectra.",
+        "Of the lake's own 10 dates, held out, 5 % [0, 38] are flagged (5 % are meant to be: inside the "
+        "interval), and 5 % of 100 spectra.",
         "Spectra that something is wrong with: at least 100 % of each kind are flagged.",
         "shelf: 90 % of 100 spectra are flagged by their look, on the bands that both have.",
     ]
     nothing = pd.DataFrame()
     missed = familiar_verdicts(Sureness(nothing, nothing, nothing, nothing, familiar(wrong=0.9)))
     assert missed[1].endswith("flagged too seldom (less than 95 %): percent.")
+    often = familiar_verdicts(Sureness(nothing, nothing, nothing, nothing, familiar(lake=0.5)))
+    assert "50 % [19, 81] are flagged (5 % are meant to be: more than meant)" in often[0]
+    twice = familiar_verdicts(Sureness(nothing, nothing, nothing, nothing, familiar(lake=0.1)))
+    assert "10 % [0, 45] are flagged (5 % are meant to be: inside the interval)" in twice[0]
+    seldom = familiar(lake=0.0).assign(n_dates=100)
+    assert (
+        "0 % [0, 4] are flagged (5 % are meant to be: fewer than meant)"
+        in (familiar_verdicts(Sureness(nothing, nothing, nothing, nothing, seldom))[0])
+    )
+
+
+def test_ranges_that_agree_by_hand():
+    """Of ranges with five rows or more: both ends of the interval agree, and 0.01 beyond one does not."""
+    bins = [
+        (0.1, 0.1, 0.3, 5),
+        (0.3, 0.1, 0.3, 9),
+        (0.5, 0.51, 0.7, 9),
+        (0.7, 0.5, 0.69, 9),
+        (0.9, 0.8, 1.0, 4),
+    ]
+    table = pd.DataFrame(bins, columns=["probability", "frequency_low", "frequency_high", "n"])
+    table = pd.concat([table.assign(model="gp"), table.iloc[:1].assign(model="blend-plain")])
+    nothing = pd.DataFrame()
+    sure = Sureness(nothing, nothing, table.assign(task="current", threshold=1.0), nothing, nothing)
+    assert agreeing_ranges(sure, "current", "gp", 1.0) == "2 of 4"
+    assert agreeing_ranges(sure, "current", "blend-plain", 1.0) == "1 of 1"
+    assert agreeing_ranges(sure, "current", "gp", 8.0) == "n/a"
 
 
 def test_tables_of_the_page(page):
@@ -166,6 +198,10 @@ def test_tables_of_the_page(page):
     exceedance, reliability = page["exceedance"]["tables"]
     assert len(exceedance.rows) == 4 * 3
     assert exceedance.breaks == (3, 6, 9)
+    assert exceedance.columns[-1] == "Ranges that agree"
+    # at 1 ug/L: everything in one range; probabilities of 0.1 and 0.9 where all or nothing came true
+    assert [row[-1] for row in exceedance.rows if row[0] == "1 ug/L"] == ["1 of 1", "1 of 1", "0 of 2"]
+    assert [row[-1] for row in exceedance.rows if row[0] == "8 ug/L"] == ["n/a"] * 3
     assert [row[:2] for row in reliability.rows] == [
         ("1 ug/L", "0.10"),
         ("1 ug/L", "0.90"),
@@ -174,9 +210,11 @@ def test_tables_of_the_page(page):
     ]
     (withheld,) = page["withheld"]["tables"]
     assert [row[0] for row in withheld.rows[:3]] == ["all", "not flagged", "flagged"]
-    lake, other = page["familiar"]["tables"]
-    assert lake.rows[1] == ("glint", "100", "10", "100 %", "100 %", "none")
-    assert other.rows == [("shelf", "100", "10", "90 %", "90 %", "new place 100 %")]
+    lake, mild, other = page["familiar"]["tables"]
+    # exact intervals of ten dates: 0.025 ** (1 / 10) = 0.69
+    assert lake.rows[1] == ("glint", "100", "10", "100 %", "100 % [69, 100]", "none")
+    assert mild.rows == [("times 1.2", "100", "10", "10 %", "10 % [0, 45]", "none")]
+    assert other.rows == [("shelf", "100", "10", "90 %", "90 % [55, 100]", "new place 100 %")]
 
 
 def test_figures_hold_what_the_tables_hold(page):
@@ -216,7 +254,7 @@ def test_page_and_results_show_it(lines, make_run_folder):
         assert f"<h3>{heading}</h3>" in page
         assert f"\n## {heading}\n" in results
     assert "- Current week, blend-plain: 90 % intervals cover 1.00" in results
-    assert "- Of the lake's own dates, held out, 5 % are flagged" in results
+    assert "- Of the lake's own 10 dates, held out, 5 % [0, 38] are flagged" in results
     assert "Reliability diagram, Current week, above 1 µg/L" in page
 
 

@@ -300,10 +300,17 @@ class TestWhereAndWhen:
 
     def test_properties_keep_their_bounds(self) -> None:
         slope = Property(middle=0.0172, spread=0.001, low=0.014, high=0.019, relative=False)
-        assert slope.values(np.array([-9.0, 1.0, 9.0])) == pytest.approx([0.014, 0.0182, 0.019])
+        assert slope.values(100.0, np.array([-9.0, 1.0, 9.0])) == pytest.approx([0.014, 0.0182, 0.019])
         bright = Property(middle=0.03, spread=0.2, low=0.001, high=1.0)
-        assert bright.values(np.array([0.0, 1.0])) == pytest.approx([0.03, 0.03 * 10**0.2])
+        assert bright.values(100.0, np.array([0.0, 1.0])) == pytest.approx([0.03, 0.03 * 10**0.2])
         assert all(one.low <= one.middle <= one.high for one in PROPERTIES.values())
+
+    def test_properties_have_their_summer(self) -> None:
+        fine = Property(middle=0.03, spread=0.1, low=0.001, high=1.0, summer=-0.6)
+        winter, august = (fine.values(day, np.zeros(1))[0] for day in (0.0, 221.0))
+        assert (winter, august) == pytest.approx((0.03 * 10**0.3, 0.03 * 10**-0.3), rel=1e-5)
+        # 38 days before its height, summer has reached exp(-1/2) = 0.607 of it.
+        assert fine.values(183.0, np.zeros(1)) == pytest.approx([0.03 * 10 ** (-0.6 * 0.10653)], rel=1e-4)
 
     def test_crowded_parts_do_less_for_each_mg(self) -> None:
         held = {one.field: np.array([1.0, 2.0]) * one.pivot for one in CROWDING.values()}

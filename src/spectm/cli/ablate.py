@@ -1,9 +1,14 @@
 """`spectm ablate`: patches and a laboratory record in; what each part of pretraining is worth out."""
 
 import argparse
+from pathlib import Path
+from typing import Any
 
-from spectm.cli.options import keep_settings
-from spectm.cli.studies import add_study, note_of, read_study, record_of, write_page
+from spectm.cli.options import Data, keep_settings, read_sources
+from spectm.cli.studies import add_study, note_of, publish, read_study, record_of, section_of
+from spectm.data.patches import Patches
+from spectm.errors import OriginError
+from spectm.files import write_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -14,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = (
         "Change one thing in pretraining at a time (masking strategy, tasks, none at all) and compare with "
-        "targeted masking and all tasks, leave-date-out, paired over seeds and dates. Writes ablation.csv, "
+        "targeted masking and all tasks, leave-date-out, paired over seeds and dates. With --simulated, "
+        "compare the spectra pretrained on instead: real, simulated, both, none. Writes ablation.csv, "
         "ablation.md and ablation.png. It takes hours: after Ctrl-C, the same command goes on."
     )
     parser.epilog = (
@@ -23,9 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  spectm ablate --patches patches.nc --labels labels.csv --out runs/quick --quick\n"
         "on a simulated lake, with the patches of its cube:\n"
         "  spectm ablate --patches runs/demo/stations.nc --unlabelled runs/demo/patches.nc "
-        "--labels runs/demo/lake/laboratory --out runs/simulated"
+        "--labels runs/demo/lake/laboratory --out runs/simulated\n"
+        "pretraining on spectra of a simulated lake beside real ones:\n"
+        "  spectm ablate --patches patches.nc --unlabelled pixels.nc --simulated runs/demo/patches.nc "
+        "--labels glerl/ --out runs/sources"
     )
     add_study(parser, quick="two seeds, short pretraining: to see that it works")
+    parser.add_argument(
+        "--simulated",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="patches of a simulated lake: compare sources of pretraining; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,15 +55,36 @@ def run(args: argparse.Namespace) -> int:
     seeds = usual if args.seeds is None else args.seeds
     config = AblationConfig(seeds=seeds, workers=args.workers)
     settings, data = read_study(args)
+    simulated, more = _simulated(args, data)
     given = (data.patches, data.labels, data.unlabelled, settings, config, args.out)
-    table = ablate(*given, identity=data.provenance)
+    table = ablate(*given, identity=data.provenance | more, simulated=simulated)
     keep_settings(settings, args.out)
-    record = record_of(args, data)
+    record = record_of(args, data) | more
     page = ablation_page(table, record)
-    pages = [args.out / "ablation.md", *([args.results] if args.results else [])]
-    write_page(page, *pages)
+    write_text(args.out / "ablation.md", page)
     draw_ablation(table, args.out / "ablation.png", note=note_of(record))
-    print(page)
-    written = [args.out / "ablation.csv", args.out / "ablation.png", *pages]
-    print("wrote " + "\n      ".join(map(str, written)))
+    section = "pretraining-sources" if simulated else section_of("ablate", data)
+    written = [args.out / f"ablation.{kind}" for kind in ("csv", "png", "md")]
+    publish(page, section, written, args.results)
     return 0
+
+
+def _simulated(args: argparse.Namespace, data: Data) -> tuple[list[Patches], dict[str, Any]]:
+    """Patches of ``--simulated`` and their records, by the key that they have in ``study.json``."""
+    if not args.simulated:
+        return [], {}
+    patches, records = read_sources(args.simulated)
+    for record in data.provenance["files"]:
+        if record["simulated"]:
+            raise OriginError(
+                f"{record['file']}: with --simulated, --patches and --unlabelled want real spectra; found "
+                "simulated ones. Give simulated patches as --simulated, beside real ones; or leave "
+                "--simulated out to compare maskings and tasks on a simulated lake"
+            )
+    for record in records:
+        if not record["simulated"]:
+            raise OriginError(
+                f"{record['file']}: --simulated wants patches of a simulated lake; found spectra that don't "
+                "say that they are simulated. Give real ones as --unlabelled; spectm simulate makes others"
+            )
+    return patches, {"simulated_files": records}

@@ -4,7 +4,8 @@ import argparse
 from typing import Any
 
 from spectm.cli.options import keep_settings
-from spectm.cli.studies import add_study, note_of, read_study, record_of, write_page
+from spectm.cli.studies import add_study, note_of, publish, read_study, record_of, section_of
+from spectm.files import write_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -48,11 +49,9 @@ def run(args: argparse.Namespace) -> int:
     keep_settings(settings, args.out)
     record = record_of(args, data)
     page = efficiency_page(curves, equal, record)
-    pages = [args.out / "label_efficiency.md", *([args.results] if args.results else [])]
-    write_page(page, *pages)
+    write_text(args.out / "label_efficiency.md", page)
     draw_curves(curves, args.out / "label_efficiency.png", note=note_of(record))
-    print(page)
-    written = [args.out / f"{name}.csv" for name in ("curves", "equal_labels")]
-    written += [args.out / "label_efficiency.png", *pages]
-    print("wrote " + "\n      ".join(map(str, written)))
+    names = ("curves.csv", "equal_labels.csv", "label_efficiency.png", "label_efficiency.md")
+    section = section_of("label-efficiency", data)
+    publish(page, section, [args.out / name for name in names], args.results)
     return 0

@@ -5,8 +5,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import spectm
-
 __all__ = ["add_arguments", "run"]
 
 QUICK: dict[str, Any] = {"draws": 2, "dates": (2, 4)}
@@ -47,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw, tune and test, print the page, and name what was written."""
     from spectm.cli.options import read_sources
-    from spectm.cli.studies import publish
+    from spectm.cli.studies import made_by, publish
     from spectm.data.labels import read_labels
     from spectm.evaluation.own_lake import OwnLakeConfig, own_lake
     from spectm.evaluation.own_lake_page import own_lake_page
@@ -65,10 +63,9 @@ def run(args: argparse.Namespace) -> int:
     identity = {"files": files, "labels": labels.summary(), "start": checkpoint.meta["files"]["weights"]}
     table = own_lake(forecaster_of(checkpoint), patches, labels, config, args.out, identity=identity)
     record = {
-        "command": _command(args),
+        **made_by(_command(args)),
         "quick": args.quick,
         "simulated": patches.simulated,
-        "spectm_version": spectm.__version__,
         "files": files,
         "start": model_folder(args.start).name,
         "optics": _optics(args.labels),

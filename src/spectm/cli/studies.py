@@ -3,20 +3,22 @@
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import spectm
 from spectm.cli.options import Data, add_data, add_settings, read_data, settings_from, shortened
 from spectm.evaluation.page_sections import write_section
-from spectm.files import write_text
 from spectm.training.settings import Settings
 
-__all__ = ["add_study", "note_of", "publish", "read_study", "record_of", "write_page"]
+__all__ = ["add_study", "made_by", "note_of", "publish", "read_study", "record_of", "section_of"]
+
+OWN_WORDS = ("seeds", "draws", "models", "lists")  # options that not every study has
 
 
-def add_study(parser: argparse.ArgumentParser, *, quick: str, seeds: int = 10, section: bool = False) -> None:
-    """Data, folder, seeds and workers; `section`: whether ``--results`` is a part of a page."""
+def add_study(parser: argparse.ArgumentParser, *, quick: str, seeds: int = 10) -> None:
+    """Data, folder, seeds, workers, and the page that a section goes to."""
     add_data(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder to write; goes on with what is there"
@@ -26,8 +28,9 @@ def add_study(parser: argparse.ArgumentParser, *, quick: str, seeds: int = 10, s
         "--workers", type=int, default=2, metavar="N", help="processes (default: %(default)s)"
     )
     parser.add_argument("--quick", action="store_true", help=quick)
-    page = "write the page into its section of this one as well" if section else "write the page here as well"
-    parser.add_argument("--results", type=Path, metavar="FILE", help=page)
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write the page into its section of this one as well"
+    )
     add_settings(parser)
 
 
@@ -41,19 +44,26 @@ def record_of(args: argparse.Namespace, data: Data) -> dict[str, Any]:
     """What a page says of how it was made; folders are left out of its command."""
     words = [Path(word).name if "/" in word else word for word in _words(args)]
     return {
-        "command": shlex.join(words),
+        **made_by(shlex.join(words)),
         "quick": args.quick,
         "simulated": data.patches.simulated,
-        "spectm_version": spectm.__version__,
         "files": data.provenance["files"],
     }
 
 
+def made_by(command: str) -> dict[str, str]:
+    """What any page says of its writing."""
+    written = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"command": command, "spectm_version": spectm.__version__, "written": written}
+
+
 def _words(args: argparse.Namespace) -> Sequence[str]:
     words = ["spectm", args.command, "--patches", str(args.patches)]
-    words += [word for name in args.unlabelled for word in ("--unlabelled", str(name))]
+    for option in ("unlabelled", "simulated"):
+        words += [word for name in getattr(args, option, []) for word in (f"--{option}", str(name))]
     words += ["--labels", str(args.labels), "--out", "DIR", "--config", "settings.toml"]
-    words += ["--seeds", str(args.seeds)] if args.seeds else []
+    asked = {name: value for name in OWN_WORDS if (value := getattr(args, name, None))}
+    words += [word for name, value in asked.items() for word in (f"--{name}", str(value))]
     return [*words, "--quick"] if args.quick else words
 
 
@@ -63,15 +73,14 @@ def note_of(record: Mapping[str, Any]) -> str:
     return " ".join([*said, "Quick run: no claim."] if record["quick"] else said)
 
 
+def section_of(name: str, data: Data) -> str:
+    """Section of a study's page; that of a simulated lake stands beside that of the real one."""
+    return f"{name}-simulated" if data.patches.simulated else name
+
+
 def publish(page: str, section: str, written: Sequence[Path], results: Path | None) -> None:
     """Write a page's section of another one where asked for, print it, and name all that was written."""
     if results:
         write_section(results, section, page)
     print(page)
     print("wrote " + "\n      ".join(map(str, [*written, *([results] if results else [])])))
-
-
-def write_page(text: str, *paths: Path) -> None:
-    """The same page at one or two places."""
-    for path in paths:
-        write_text(path, text)

@@ -3,7 +3,8 @@
 import argparse
 
 from spectm.cli.options import keep_settings
-from spectm.cli.studies import add_study, publish, read_study, record_of, write_page
+from spectm.cli.studies import add_study, publish, read_study, record_of
+from spectm.files import write_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  spectm transfer --patches patches.nc --labels labels.csv --out runs/quick --quick "
         "--lists sentinel-3-olci,sentinel-2-msi"
     )
-    add_study(parser, quick="one seed, short pretraining: to see that it works", seeds=SEEDS, section=True)
+    add_study(parser, quick="one seed, short pretraining: to see that it works", seeds=SEEDS)
     parser.add_argument(
         "--lists", metavar="NAME,...", help="band lists: named sensors (default: five, 122 bands to 5)"
     )
@@ -45,6 +46,6 @@ def run(args: argparse.Namespace) -> int:
     keep_settings(settings, args.out)
     described = describe_lists(source_of(data.patches), lists, settings)
     page = transfer_page(table, described, record_of(args, data))
-    write_page(page, args.out / "transfer.md")
+    write_text(args.out / "transfer.md", page)
     publish(page, "transfer", [args.out / "transfer.csv", args.out / "transfer.md"], args.results)
     return 0

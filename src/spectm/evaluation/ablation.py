@@ -1,4 +1,4 @@
-"""Which masking and which pretraining tasks help: one thing changed at a time, seeds and dates paired."""
+"""Which masking, pretraining tasks and spectra help: one thing changed at a time, seeds and dates paired."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,12 +29,13 @@ from spectm.model.masking import Strategy
 from spectm.training.blend import spectral_views
 from spectm.training.settings import Settings
 
-__all__ = ["ABLATED", "HEADS", "REFERENCE", "AblationConfig", "ablate", "compared"]
+__all__ = ["ABLATED", "HEADS", "REAL", "REFERENCES", "SOURCES", "AblationConfig", "ablate", "compared"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
 PRETRAINING_TASKS = ("reconstruction", "indices", "temporal")
-REFERENCE = "targeted"
+REFERENCE, REAL, BOTH, NO_PRETRAINING = "targeted", "real", "real-and-simulated", "no-pretraining"
+REFERENCES = {REFERENCE: "targeted masking, all tasks", REAL: "real spectra alone"}
 HEADS: dict[str, Context] = {"probe": "none", "blend": "season"}
 """Heads on the frozen embedding, and what each is given beside it. Reflectance and indices are not among its
 views: they would answer where an embedding is poor, and hide what is compared."""
@@ -58,9 +59,17 @@ ABLATED: dict[str, Variant] = {
         for task in PRETRAINING_TASKS
     },
     **{f"only-{task}": Variant(change=_learning(task)) for task in PRETRAINING_TASKS},
-    "no-pretraining": Variant(pretrained=False),
+    NO_PRETRAINING: Variant(pretrained=False),
 }
 """The reference, masking strategies at all tasks, tasks at targeted masking, and random first weights."""
+
+SOURCES: dict[str, Variant] = {
+    REAL: ABLATED[REFERENCE],
+    BOTH: replace(ABLATED[REFERENCE], learns_from=("study", "simulated")),
+    "simulated": replace(ABLATED[REFERENCE], learns_from=("simulated",)),
+    NO_PRETRAINING: ABLATED[NO_PRETRAINING],
+}
+"""What is compared where there are simulated spectra beside real ones; the first is the reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +106,10 @@ def ablate(
     out: Path,
     *,
     identity: dict[str, Any],
+    simulated: Sequence[Patches] = (),
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Pretrain every variant, seed and block of dates; compare each variant with targeted masking.
+    """Pretrain every variant, seed and block of dates; compare each variant with the reference.
 
     Parameters
     ----------
@@ -112,7 +122,9 @@ def ablate(
     out : Path
         Folder; what an interrupted run left there is used. ``docs/formats.md`` describes it.
     identity : dict
-        Of the input files: another study is refused the same folder.
+        Of the input files, simulated ones among them: another study is refused the same folder.
+    simulated : sequence of Patches
+        Spectra of a simulated lake: with them `SOURCES` are compared instead of `ABLATED`.
     progress : bool
         Draw a progress bar.
 
@@ -128,29 +140,37 @@ def ablate(
     LeakageError
         If anything of a test set would be learned from.
     """
-    for variant in ABLATED.values():
-        variant.change(settings)  # what can't be is refused before anything is run
     study = headline_study(patches, labels, unlabelled, settings, config.tasks)
+    study = replace(study, simulated=tuple(simulated))
+    variants = _variants(study)
+    for variant in variants.values():
+        variant.change(settings)  # what can't be is refused before anything is run
+    blocks = list(trainable_scopes(study, HEADLINE))
     keep_identity(out, {**identity, "settings": asdict(settings), "tasks": config.tasks})
-    jobs = dict(_jobs(study, config.seeds))
+    jobs = dict(_jobs(study, blocks, config.seeds))
     lines = run_jobs(jobs, out, workers=config.workers, doing="ablating", progress=progress)
     table = compared(study, lines)
+    trained = [len(blocks) * variants[name].pretrained for name in table["variant"]]
+    table.insert(list(table).index("r2"), "n_pretrainings", trained * table["n_seeds"])
     write_table(table, out / "ablation.csv")
     return table
 
 
-def _jobs(study: Study, seeds: int) -> Iterator[tuple[str, Job]]:
+def _variants(study: Study) -> dict[str, Variant]:
+    return SOURCES if study.simulated else ABLATED
+
+
+def _jobs(study: Study, blocks: Sequence[Scope], seeds: int) -> Iterator[tuple[str, Job]]:
     """Seed by seed, so that an interrupted run has all variants of the first ones."""
-    blocks = list(trainable_scopes(study, HEADLINE))
     for seed in range(seeds):
         for scope in blocks:
-            for name in ABLATED:
+            for name in _variants(study):
                 yield job_name(scope.name, name, seed), partial(_job, study, scope, name, seed)
 
 
 def _job(study: Study, scope: Scope, name: str, seed: int) -> list[dict[str, Any]]:
     """One pretraining, and both heads on all folds that stand on it."""
-    variant = ABLATED[name]
+    variant = _variants(study)[name]
     fabric = Fabric(accelerator="cpu", devices=1)
     model, _ = blind_pretraining(study, scope, seed, variant, variant.change(study.settings), fabric)
     views = spectral_views(study.patches, model.encoder, indices=study.settings.indices.chosen())
@@ -176,18 +196,20 @@ def compared(study: Study, lines: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     study : Study
-        Tasks.
+        Tasks, and whether sources are compared.
     lines : DataFrame
         variant, seed, head, task, row, mean: each row once for every variant, seed and head.
 
     Returns
     -------
     DataFrame
-        task, head, variant, n_seeds, r2 (mean over seeds) and r2_low, r2_high; for all but the reference,
-        ``difference`` (R2 of the reference minus that of the variant, mean over seeds; above zero the
-        reference is better) and what may be claimed of it (`spectm.evaluation.claims.Claim`). The correction
-        is for the variants of one task and head.
+        task, head, variant, reference, n_seeds, r2 (mean over seeds) and r2_low, r2_high; for all but the
+        reference itself, ``difference`` (R2 of the reference minus that of the variant, mean over seeds;
+        above zero the reference is better) and what may be claimed of it
+        (`spectm.evaluation.claims.Claim`). The correction is for all differences of one task and head. Of
+        sources, real and simulated spectra together are held against no pretraining, too.
     """
+    reference, also = (REAL, [(BOTH, NO_PRETRAINING)]) if study.simulated else (REFERENCE, [])
     parts = []
     for (task, head), group in lines.groupby(["task", "head"], sort=False):
         of_task = study.tasks[str(task)]
@@ -195,16 +217,15 @@ def compared(study: Study, lines: pd.DataFrame) -> pd.DataFrame:
             str(variant): score_draws(of_task.observations(np.arange(len(of_task.rows))), _by_seed(own))
             for variant, own in group.groupby("variant", sort=False)
         }
-        reference = draws[REFERENCE]
-        others = [name for name in draws if name != REFERENCE]
-        found = claims([mean_over_seeds(reference - draws[name]) for name in others])
-        said = {name: claim.columns for name, claim in zip(others, found, strict=True)}
-        for name, own in draws.items():
-            line = {"task": task, "head": head, "variant": name, "n_seeds": len(own)}
-            pooled = mean_over_seeds(own)
+        pairs = [*((name, reference) for name in draws if name != reference), *also]
+        found = claims([mean_over_seeds(draws[beside] - draws[name]) for name, beside in pairs])
+        said = {pair: claim.columns for pair, claim in zip(pairs, found, strict=True)}
+        for name, beside in [(reference, reference), *pairs]:
+            line = {"task": task, "head": head, "variant": name, "reference": beside}
+            pooled = mean_over_seeds(draws[name])
             low, high = np.nanpercentile(pooled[1:], [2.5, 97.5])
-            line |= {"r2": pooled[0], "r2_low": low, "r2_high": high}
-            parts.append(line | said.get(name, {}))
+            line |= {"n_seeds": len(draws[name]), "r2": pooled[0], "r2_low": low, "r2_high": high}
+            parts.append(line | said.get((name, beside), {}))
     return pd.DataFrame(parts)
 
 

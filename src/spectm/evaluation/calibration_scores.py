@@ -5,25 +5,29 @@ are always shown alone too. Ends of intervals below the detection limit count as
 them apart. Uncertainty comes from the protocol's bootstrap over dates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import betaincinv
 
 from spectm.errors import ScoreError
 from spectm.evaluation.scores import FLOOR, Interval, Observations, draw_weights, skill
 from spectm.trust.estimate import LEVELS
 
 __all__ = [
+    "ALIKE",
     "CLASSES",
     "LEVELS",
+    "binomial_interval",
     "brier_skill",
     "calibration_table",
     "censored_crps",
     "coverage",
     "covered",
+    "dates_alike",
     "interval_score",
     "interval_width",
     "reliability",
@@ -35,6 +39,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 CLASSES = ((0.1, 0.3), (0.3, 1.0), (1.0, 1.6), (1.6, 8.0), (8.0, np.inf))
 """Classes of observed concentration, ug/L: from the first value up to, and without, the second."""
+ALIKE, BY_DATES = " by dates", ("all", "detected")
+"""What is added to the name of rows of which each date counts the same; which rows are counted so, too."""
 N_NODES = 513
 REACH = 3.0  # log10; the integral of the CRPS ends at 1,000 ug/L, or one decade above anything observed
 
@@ -106,7 +112,9 @@ def censored_crps(observed: Observations, predicted: Distribution) -> FloatArray
     return total
 
 
-def coverage(observed: Observations, hit: BoolArray, rows: BoolArray) -> Interval:
+def coverage(
+    observed: Observations, hit: BoolArray, rows: BoolArray, weight: FloatArray | None = None
+) -> Interval:
     """Share of some rows that is covered, with its interval over dates; NaN where there is none.
 
     Parameters
@@ -115,8 +123,10 @@ def coverage(observed: Observations, hit: BoolArray, rows: BoolArray) -> Interva
         All rows: the draws are those of every other score.
     hit, rows : ndarray of bool, shape (n,)
         Which are covered, and which are asked about.
+    weight : ndarray, shape (n,), optional
+        How much each row counts; all alike unless given.
     """
-    return _mean(observed, hit.astype(np.float64), rows)
+    return _mean(observed, hit.astype(np.float64), rows, weight)
 
 
 def brier_skill(
@@ -154,6 +164,35 @@ def reliability(
     return pd.DataFrame(lines, columns=columns)
 
 
+def binomial_interval(share: float, n: int) -> Interval:
+    """A share of n dates with its exact 95 % interval, that of Clopper and Pearson.
+
+    A date of which a part is flagged counts as that part. Such shares vary less than those of dates that are
+    flagged as a whole or not at all: the interval is rather too wide. Dates count as independent.
+
+    Parameters
+    ----------
+    share : float
+        Between 0 and 1.
+    n : int
+        How many dates it is of.
+
+    References
+    ----------
+    Clopper and Pearson (1934), Biometrika 26, 404, doi:10.1093/biomet/26.4.404.
+
+    Examples
+    --------
+    >>> found = binomial_interval(0.1, 20)
+    >>> print(f"{found.low:.4f} to {found.high:.4f}")
+    0.0123 to 0.3170
+    """
+    k = share * n
+    low = float(betaincinv(k, n - k + 1, 0.025)) if k > 0 else 0.0
+    high = float(betaincinv(k + 1, n - k, 0.975)) if k < n else 1.0
+    return Interval(share, low, high)
+
+
 def subsets(observed: Observations, stations: npt.NDArray[np.str_]) -> dict[str, BoolArray]:
     """Rows to look at: all, detected, below detection; each month, station and class of concentration.
 
@@ -180,6 +219,16 @@ def subsets(observed: Observations, stations: npt.NDArray[np.str_]) -> dict[str,
     return {name: rows for name, rows in found.items() if rows.any()}
 
 
+def dates_alike(observed: Observations, rows: BoolArray) -> FloatArray:
+    """Weights by which each date counts the same in a mean over some rows, shape (n,); 0 for the others.
+
+    It is how `spectm.trust.calibration.Calibration` counts them, and so what it promises.
+    """
+    _, date = np.unique(observed.dates, return_inverse=True)
+    size = np.bincount(date, weights=rows)[date]
+    return np.where(rows, 1 / np.maximum(size, 1), 0.0)
+
+
 def calibration_table(
     observed: Observations,
     intervals: Mapping[float, tuple[FloatArray, FloatArray]],
@@ -195,7 +244,7 @@ def calibration_table(
         Lower and upper ends, log10, by level (0.5, 0.9).
     stations : ndarray of str, shape (n,), optional
         With them also months, stations and classes are looked at; see `subsets`. Without, all rows and
-        detected ones.
+        detected ones, each counted by rows and by dates (`ALIKE`).
     **keys : str
         Columns in front: ``task``, ``split``, ``model``, ``context``.
 
@@ -219,8 +268,8 @@ def calibration_table(
         _check(observed, low, high, level)
         hit = covered(observed, low, high)
         width, score = interval_width(low, high), interval_score(observed, low, high, level)
-        for name, rows in chosen.items():
-            found = coverage(observed, hit, rows)
+        for name, rows, weight in _counted(observed, chosen):
+            found = coverage(observed, hit, rows, weight)
             lines.append(
                 {
                     **keys,
@@ -229,17 +278,31 @@ def calibration_table(
                     "coverage": found.value,
                     "coverage_low": found.low,
                     "coverage_high": found.high,
-                    "width": float(width[rows].mean()) if rows.any() else np.nan,
-                    "interval_score": float(score[rows].mean()) if rows.any() else np.nan,
+                    "width": _mean(observed, width, rows, weight).value,
+                    "interval_score": _mean(observed, score, rows, weight).value,
                     "n": int(rows.sum()),
                 }
             )
     return pd.DataFrame(lines)
 
 
-def _mean(observed: Observations, values: FloatArray, rows: BoolArray) -> Interval:
+def _counted(
+    observed: Observations, chosen: Mapping[str, BoolArray]
+) -> Iterator[tuple[str, BoolArray, FloatArray | None]]:
+    """Rows by name and how much each counts: all and detected ones in two ways."""
+    for name, rows in chosen.items():
+        yield name, rows, None
+        if name in BY_DATES:
+            yield name + ALIKE, rows, dates_alike(observed, rows)
+
+
+def _mean(
+    observed: Observations, values: FloatArray, rows: BoolArray, weight: FloatArray | None = None
+) -> Interval:
     """Mean over some rows, with its interval over dates."""
     weights = draw_weights(observed.dates)[:, rows]
+    if weight is not None:
+        weights = weights * weight[rows]
     total = weights.sum(axis=1)
     return _interval(weights @ values[rows] / np.where(total > 0, total, np.nan))
 

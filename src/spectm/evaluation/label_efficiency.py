@@ -124,11 +124,14 @@ def label_efficiency(
         If anything of a test set would be learned from.
     """
     study = headline_study(patches, labels, unlabelled, settings, config.tasks)
+    blocks = list(trainable_scopes(study, HEADLINE))
     drawn = {"seeds": config.seeds, "draws": config.draws, "smallest": config.smallest}
     keep_identity(out, {**identity, "settings": asdict(settings), "tasks": config.tasks, **drawn})
-    jobs = dict(_jobs(study, config))
+    jobs = dict(_jobs(study, blocks, config))
     lines = run_jobs(jobs, out, workers=config.workers, doing="drawing labels", progress=progress)
     table = curves(study.tasks, lines)
+    trained = len(blocks) * min(config.seeds, config.draws)
+    table.insert(list(table).index("r2"), "n_pretrainings", table["model"].isin(SPECTM) * trained)
     equal = equal_labels(study.tasks, lines, family=tuple(SPECTM))
     write_table(table, out / "curves.csv")
     write_table(equal, out / "equal_labels.csv")
@@ -208,9 +211,8 @@ def sizes(task: Task, smallest: int) -> list[int]:
     return found
 
 
-def _jobs(study: Study, config: LabelConfig) -> Iterator[tuple[str, Job]]:
+def _jobs(study: Study, blocks: Sequence[Scope], config: LabelConfig) -> Iterator[tuple[str, Job]]:
     """Draw by draw. A job of SpecTM has all draws and models that stand on one pretraining."""
-    blocks = list(trainable_scopes(study, HEADLINE))
     plain = [name for name in config.models if name not in SPECTM]
     for draw in range(config.draws):
         for scope in blocks:

@@ -41,11 +41,15 @@ class Variant:
         What is different in the settings of its pretraining.
     pretrained : bool
         False starts from the random first weights, with the same normalisation.
+    learns_from : tuple of {"study", "simulated"}
+        Spectra of pretraining and normalisation: those of the study that a fold may see, and those of a
+        simulated lake beside it.
     """
 
     head: Literal["finetune", "probe", "probe-hidden", "blend"] = "finetune"
     change: Callable[[Settings], Settings] = field(default=lambda settings: settings)
     pretrained: bool = True
+    learns_from: tuple[Literal["study", "simulated"], ...] = ("study",)
 
 
 def _without(task: str) -> Callable[[Settings], Settings]:

@@ -315,9 +315,13 @@ def blind_pretraining(
     LeakageError
         If anything of a test set would be learned from.
     """
-    sources = blind_sources(study.patches, study.unlabelled, scope)
-    test = study.patches.select(scope.test_patches)
-    audit_spectra(sources, test, scope.test_times, scope.split, purpose="pretraining and normalisation")
+    sources: list[Patches] = []
+    if "study" in variant.learns_from:
+        sources += blind_sources(study.patches, study.unlabelled, scope)
+        test = study.patches.select(scope.test_patches)
+        audit_spectra(sources, test, scope.test_times, scope.split, purpose="pretraining and normalisation")
+    if "simulated" in variant.learns_from:
+        sources += study.simulated  # whole, also at test times: of another lake nothing is tested
     if not variant.pretrained:
         return untrained(pretraining_data(sources), settings, seed=seed), []
     trained = pretrain(fabric, sources, settings, seed=seed)

@@ -23,6 +23,8 @@ from spectm.evaluation.realism_spectra import (
     Spectra,
     angles_to_nearest,
     drawn,
+    halves_inside,
+    inside,
     level_table,
     quantities,
     quartile_table,
@@ -129,14 +131,14 @@ def compare(
     progress(steps - 3, steps, "regression")
     truth = learned_from_truth(chosen, build_task("current", patches, labels), seed=settings.seed)
     progress(steps - 2, steps, "laboratory record")
+    found = quantities(real.Rrs, real.wavelength)
     findings = Findings(
         angles=_angle_table(angles),
         halves=_half_table(angles, real, chosen),
         levels=level_table(real, chosen),
-        quartiles=quartile_table(*(quantities(one.Rrs, one.wavelength) for one in (real, chosen))),
-        quartiles_error_free=quartile_table(
-            quantities(real.Rrs, real.wavelength), quantities(_truth(chosen), real.wavelength)
-        ),
+        quartiles=quartile_table(found, quantities(chosen.Rrs, real.wavelength)),
+        quartiles_error_free=quartile_table(found, quantities(_truth(chosen), real.wavelength)),
+        real_halves=halves_inside(found, real.date, np.random.default_rng(settings.seed)),
         separations=parts,
         differences=differences(real, chosen),
         truth=truth,
@@ -201,8 +203,8 @@ def _half_table(angles: dict[str, FloatArray], real: Spectra, simulated: Spectra
             ratios = table[table["nearest"] == SIMULATED].to_dict("records")[0]
             row |= {name: ratios[name] for name in ("median_ratio", "p90_ratio")}
             quartiles = quartile_table(*(quantities(one.Rrs, one.wavelength) for one in (theirs, ours)))
-            inside = quartiles[[f"inside_{level}" for level in (25, 50, 75)]].to_numpy(dtype=bool)
-            row |= {"quartiles_inside": int(inside.sum()), "quartiles": int(inside.size)}
+            met = inside(quartiles)
+            row |= {"quartiles_inside": int(met.sum()), "quartiles": int(met.size)}
         rows.append(row)
     return pd.DataFrame(rows)
 

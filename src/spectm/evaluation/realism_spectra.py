@@ -18,10 +18,13 @@ from spectm.spectral.sensors import named_sensor
 
 __all__ = [
     "FIRST_NM",
+    "LEVELS",
     "PERCENTILES",
     "Spectra",
     "angles_to_nearest",
     "drawn",
+    "halves_inside",
+    "inside",
     "level_table",
     "normalised",
     "quantities",
@@ -39,6 +42,8 @@ MONTHS = range(4, 11)
 SLOPE_NM = (400.0, 450.0)
 LEVELS_NM = (346.0, 380.0, 400.0, 440.0, 510.0, 555.0, 650.0, 719.0)
 PERCENTILES = (5, 25, 50, 75, 95)
+LEVELS = (25, 50, 75)
+"""Quartiles, per cent."""
 AT_ONCE = 500  # spectra whose angles to all others are held at a time
 # Stations' windows of three by three pixels; one whose middle lies further off is not seen by a pass.
 SIDE, MAX_DEGREES, MARGIN = 1, 0.03, 0.06
@@ -307,8 +312,42 @@ def quartile_table(real: Mapping[str, FloatArray], simulated: Mapping[str, Float
         spread = theirs[2] - theirs[0]
         offset = (ours - theirs) / spread if spread > 0 else np.full(3, np.nan)
         row: dict[str, Any] = {"quantity": name}
-        for k, level in enumerate((25, 50, 75)):
+        for k, level in enumerate(LEVELS):
             row |= {f"real_{level}": theirs[k], f"simulated_{level}": ours[k]}
             row |= {f"inside_{level}": bool(inside[k]), f"offset_{level}": offset[k]}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def inside(table: pd.DataFrame) -> BoolArray:
+    """Which quartiles of a `quartile_table` lie within the real range, shape (n_quantities, 3)."""
+    return table[[f"inside_{level}" for level in LEVELS]].to_numpy(dtype=bool)
+
+
+def halves_inside(
+    found: Mapping[str, FloatArray], date: IntArray, rng: np.random.Generator, *, draws: int = 200
+) -> IntArray:
+    """How many quartiles of one half of the dates lie within the interquartile range of the other half.
+
+    What is drawn from the same water cannot be expected to do better: of two samples alike, a lower or upper
+    quartile of one lies inside the range of the other half of the time.
+
+    Parameters
+    ----------
+    found : mapping of str to ndarray, shape (n,)
+        Quantities of spectra of one kind.
+    date : ndarray of int, shape (n,)
+    rng : Generator
+    draws : int
+        Random halves.
+
+    Returns
+    -------
+    ndarray of int, shape (draws,)
+    """
+    dates, counts = np.unique(date), []
+    for _ in range(draws):
+        half = np.isin(date, rng.permutation(dates)[: dates.size // 2])
+        parts = [{name: values[rows] for name, values in found.items()} for rows in (half, ~half)]
+        counts.append(int(inside(quartile_table(*parts)).sum()))
+    return np.array(counts)

@@ -94,6 +94,8 @@ class Study:
         What blends learn from, also where it is not asked for.
     record : Record or None
         The laboratory's earlier years; None where no model wants them.
+    simulated : tuple of Patches
+        Spectra of a simulated lake, for variants that learn from them; nothing of them is tested.
     """
 
     tasks: dict[str, Task]
@@ -103,6 +105,7 @@ class Study:
     config: EvaluationConfig
     current: Task
     record: Record | None
+    simulated: tuple[Patches, ...] = ()
 
 
 def prepared(

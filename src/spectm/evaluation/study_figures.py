@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from spectm.evaluation.ablation import REFERENCES
 from spectm.evaluation.figures import BLUE, GREEN, GREY, INK, PURPLE, RED
 from spectm.evaluation.findings import TASK_TITLES
 from spectm.evaluation.label_curves import FLOOR_MODEL
@@ -38,16 +39,20 @@ def draw_ablation(table: pd.DataFrame, path: Path, *, note: str = "") -> None:
     """
     shown = table[np.isfinite(table["difference"])]
     tasks, heads = (list(dict.fromkeys(shown[name])) for name in ("task", "head"))
-    variants = list(dict.fromkeys(shown["variant"]))
-    canvas, grid = _canvas(len(tasks), len(heads), width=8.6, height=1.1 + 0.26 * len(variants))
+    reference = str(table["reference"].iloc[0])
+    against = ("\nagainst " + shown["reference"]).where(shown["reference"] != reference, "")
+    shown = shown.assign(label=shown["variant"] + against)
+    lines = shown["label"].nunique()
+    canvas, grid = _canvas(len(tasks), len(heads), width=8.6, height=1.1 + 0.26 * lines)
     for i, task in enumerate(tasks):
         for j, head in enumerate(heads):
             part = shown[(shown["task"] == task) & (shown["head"] == head)]
             _differences(grid[i, j], part, f"{TASK_TITLES[task]}, {head}")
     for axes in grid[-1]:
-        axes.set_xlabel("R² of targeted, all tasks, minus R² of the variant")
-    said = "Thick: 95 % interval. Thin: corrected for the variants of a panel. Grey: too small to detect."
-    canvas.suptitle(f"{note} {said}".strip(), fontsize=8.5)
+        axes.set_xlabel("R² of the reference minus R² of the variant")
+    above = f"{note} Reference: {REFERENCES[reference]}. Above zero it is better.".strip()
+    said = "Thick: 95 % interval. Thin: corrected for all lines of a panel. Grey: too small to detect."
+    canvas.suptitle(f"{above}\n{said}", fontsize=8.5)
     _save(canvas, path)
 
 
@@ -62,7 +67,7 @@ def _differences(axes: "Axes", part: pd.DataFrame, title: str) -> None:
     axes.hlines(place, corrected_low, corrected_high, color=INK, linewidth=0.9)
     axes.hlines(place, low, high, color=BLUE, linewidth=3.2)
     axes.plot(value, place, "o", markersize=5, markerfacecolor="white", markeredgecolor=BLUE)
-    axes.set(yticks=place, yticklabels=list(part["variant"]), ylim=(len(part) - 0.4, -0.6))
+    axes.set(yticks=place, yticklabels=list(part["label"]), ylim=(len(part) - 0.4, -0.6))
     axes.locator_params(axis="x", nbins=5)
     axes.set_title(title, fontsize=9)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from spectm.evaluation.ablation import HEADS, REFERENCE
+from spectm.evaluation.ablation import HEADS, REAL, REFERENCES
 from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, number, origin_of, reading
 from spectm.evaluation.label_curves import FLOOR_MODEL
 from spectm.evaluation.report_tables import Table, markdown
@@ -19,24 +19,32 @@ DRAWS_FOR_CLAIMS = 20
 
 
 def ablation_page(table: pd.DataFrame, record: Mapping[str, Any]) -> str:
-    """What targeted masking and each pretraining task are worth.
+    """What targeted masking and each pretraining task are worth; or spectra of a simulated lake.
 
     Parameters
     ----------
     table : DataFrame
         ``ablation.csv``.
     record : mapping
-        ``command``, ``quick``, ``simulated`` and ``files``.
+        ``command``, ``written``, ``spectm_version``, ``quick``, ``simulated`` and ``files``; where sources
+        are compared, ``simulated_files`` like ``files``.
     """
     seeds = int(table["n_seeds"].min())
+    pretrainings = int(table.drop_duplicates("variant")["n_pretrainings"].sum())
+    reference = str(table["reference"].iloc[0])
+    of_sources = reference == REAL
+    subject = "Pretraining on real and simulated spectra" if of_sources else "Masking and pretraining tasks"
+    counted = _counted(seeds, "seed")
+    made = f"{counted}, {_counted(pretrainings, 'pretraining')}."
     blocks = [
-        "# Masking and pretraining tasks",
-        *study_head(record, seeds < SEEDS_FOR_CLAIMS, f"{seeds} seeds"),
+        _title(subject, record),
+        *study_head(record, seeds < SEEDS_FOR_CLAIMS, counted, made),
+        *([_sources(record)] if of_sources else []),
         "Leave-date-out; each variant is pretrained anew for every seed and block of dates, blind to what is "
-        f"tested. R2 is the mean over {seeds} seeds. A difference is R2 of the reference (`{REFERENCE}`: "
-        "targeted masking, all tasks) minus R2 of the variant with the same seed: above zero, the reference "
-        "is better. Intervals are of 95 %, dates and seeds drawn together. *Corrected*: holds for all "
-        "variants of a table at once. *Detectable*: the least difference found four times in five.",
+        f"tested. R2 is the mean over {counted}. A difference is R2 of the reference "
+        f"(`{reference}`: {REFERENCES[reference]}) minus R2 of the variant with the same seed: above zero, "
+        "the reference is better. Intervals are of 95 %, dates and seeds drawn together. *Corrected*: holds "
+        "for all lines of a table at once. *Detectable*: the least difference found four times in five.",
     ]
     for (task, head), group in table.groupby(["task", "head"], sort=False):
         context = "alone" if HEADS[str(head)] == "none" else "with the climatology and earlier overpasses"
@@ -50,13 +58,31 @@ def ablation_page(table: pd.DataFrame, record: Mapping[str, Any]) -> str:
             "Detectable",
             "The reference is",
         )
-        rows = [_ablation_row(row) for row in group.to_dict("records")]
+        rows = [_ablation_row(row, reference) for row in group.to_dict("records")]
         blocks.append(markdown(Table(title, columns, rows)))
     return _joined(blocks)
 
 
-def _ablation_row(row: Row) -> tuple[str, ...]:
-    first = (str(row["variant"]), bracketed(row["r2"], row["r2_low"], row["r2_high"]))
+def _sources(record: Mapping[str, Any]) -> str:
+    """What each source is, and where the simulator has its numbers from."""
+    real, simulated = (
+        ", ".join(f"{file['file']} ({file['n_patches']})" for file in record[name])
+        for name in ("files", "simulated_files")
+    )
+    return (
+        f"What the encoder is pretrained on: `{REAL}`: {real}, less all that is tested or within 60 h of it; "
+        f"`simulated`: {simulated}, spectra of a simulated lake, whole; `real-and-simulated`: both; "
+        "`no-pretraining`: nothing, random first weights. Normalisation is learned from the same spectra; "
+        "`no-pretraining` has that of real ones. All take the same number of steps, and draw each of their "
+        "spectra as often. Heads learn from real samples alone. The simulator itself was fitted to "
+        "percentiles of real spectra and to a laboratory record, which may hold dates that are tested here "
+        "(docs/simulation.md)."
+    )
+
+
+def _ablation_row(row: Row, reference: str) -> tuple[str, ...]:
+    against = "" if row["reference"] == reference else f", against {row['reference']}"
+    first = (f"{row['variant']}{against}", bracketed(row["r2"], row["r2_low"], row["r2_high"]))
     if not math.isfinite(row["difference"]):
         return (*first, *[""] * 5)
     said = reading(row["corrected_low"], row["corrected_high"])
@@ -86,12 +112,18 @@ def efficiency_page(curves: pd.DataFrame, equal: pd.DataFrame, record: Mapping[s
     """
     drawn = curves[~curves["size"].isin(["0", "all"])]
     draws = int(drawn["n_draws"].min()) if len(drawn) else 0
+    trained = curves[(curves["n_pretrainings"] > 0) & (curves["size"] == "all")]
+    seeds, pretrainings = (
+        int(trained[name].max()) if len(trained) else 0 for name in ("n_draws", "n_pretrainings")
+    )
+    counted = _counted(draws, "draw")
+    made = f"{counted}, {_counted(seeds, 'seed')}, {_counted(pretrainings, 'pretraining')}."
     blocks = [
-        "# Label efficiency",
-        *study_head(record, draws < DRAWS_FOR_CLAIMS, f"{draws} draws"),
+        _title("Label efficiency", record),
+        *study_head(record, draws < DRAWS_FOR_CLAIMS, counted, made),
         "Leave-date-out; each training part is cut down to a few rows, drawn by whole dates (then a little "
         "more, as no date is divided) or by single rows, the same for every model. R2 is the mean over "
-        f"{draws} draws; intervals are of 95 %, dates and draws of labels drawn together. Eight days ahead, "
+        f"{counted}; intervals are of 95 %, dates and draws of labels drawn together. Eight days ahead, "
         "blends learn from labels of the current week.",
     ]
     if len(equal):
@@ -151,11 +183,12 @@ def _curve_table(task: str, by: str, group: pd.DataFrame) -> Table:
     return Table(title, ("Model", *sizes), rows)
 
 
-def study_head(record: Mapping[str, Any], few: bool, counted: str) -> Iterator[str]:
-    """What was simulated, the command, and whether a claim may rest on it."""
+def study_head(record: Mapping[str, Any], few: bool, counted: str, made: str = "") -> Iterator[str]:
+    """What was simulated, the command, how much was run, and whether a claim may rest on it."""
     if origin := origin_of(record):
         yield f"**{origin}**"
-    yield f"Written by `{record['command']}`, with spectm {record['spectm_version']}."
+    version = f"with spectm {record['spectm_version']} on {record['written'][:10]}"
+    yield f"Written {version} by `{record['command']}`. {made}".rstrip()
     if record["quick"]:
         yield (
             f"**A quick run ({counted}, short pretraining): it shows that everything works, and no claim "
@@ -163,6 +196,14 @@ def study_head(record: Mapping[str, Any], few: bool, counted: str) -> Iterator[s
         )
     elif few:
         yield f"**{counted[0].upper()}{counted[1:]} only: too few for a claim.**"
+
+
+def _title(subject: str, record: Mapping[str, Any]) -> str:
+    return f"# {subject}, on a simulated lake" if record["simulated"] else f"# {subject}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _joined(blocks: list[str]) -> str:

@@ -1,11 +1,11 @@
-"""What is not water, or not in the unit, made of real spectra: a flag has to notice."""
+"""Real spectra made wrong: no water or not in the unit, which a flag has to notice, or a little off."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["corruptions"]
+__all__ = ["MILD_CHANGES", "corruptions", "mild_changes"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -13,6 +13,16 @@ FloatArray = npt.NDArray[np.floating[Any]]
 PLANTS_NM = (346, 400, 500, 550, 600, 670, 690, 720)
 PLANTS = (0.02, 0.025, 0.03, 0.08, 0.05, 0.03, 0.06, 0.25)
 SOIL_NM, SOIL = (346, 720), (0.06, 0.28)
+
+MILD_CHANGES = {
+    "plus 0.001 sr^-1": (1.0, 0.001),
+    "plus 0.003 sr^-1": (1.0, 0.003),
+    "plus 0.005 sr^-1": (1.0, 0.005),
+    "times 1.2": (1.2, 0.0),
+    "times 1.5": (1.5, 0.0),
+    "times 2": (2.0, 0.0),
+}
+"""What a spectrum is multiplied by, and what is then added to every band, sr^-1."""
 
 
 def corruptions(Rrs: FloatArray, wavelength: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
@@ -51,3 +61,18 @@ def corruptions(Rrs: FloatArray, wavelength: FloatArray, rng: np.random.Generato
         "percent": 100 * Rrs,
         "noise": rng.normal(Rrs.mean(), Rrs.std(), Rrs.shape),
     }
+
+
+def mild_changes(Rrs: FloatArray) -> dict[str, FloatArray]:
+    """Spectra that are only a little off, by the names of `MILD_CHANGES`: no flag is promised.
+
+    Parameters
+    ----------
+    Rrs : ndarray, shape (n, n_bands)
+        Real spectra, sr^-1.
+
+    Returns
+    -------
+    dict of ndarray, shape (n, n_bands)
+    """
+    return {name: factor * Rrs + added for name, (factor, added) in MILD_CHANGES.items()}

@@ -11,12 +11,23 @@ from spectm.data.context import day_of_year
 from spectm.data.patches import Patches
 from spectm.data.splits import Fold, excluded_by, row_times
 from spectm.errors import ApplicabilityError
-from spectm.evaluation.sureness_corruptions import corruptions
+from spectm.evaluation.sureness_corruptions import corruptions, mild_changes
 from spectm.evaluation.task import Task
 from spectm.training.forecast import local_days
 from spectm.trust.applicability import NEW_PLACE, REASONS, Applicability, Flags
 
-__all__ = ["ANY", "LAKE", "LOOK", "NOT_LOOK", "flag_lines", "flag_shares", "held_out_shares", "strangeness"]
+__all__ = [
+    "ANY",
+    "LAKE",
+    "LOOK",
+    "NOT_LOOK",
+    "fitted_to",
+    "flag_lines",
+    "flag_shares",
+    "held_out_shares",
+    "judgements",
+    "strangeness",
+]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
@@ -55,7 +66,7 @@ def flag_lines(task: Task, fold: Fold, patches: Patches, seen: Seen, seer: str) 
     kept = ~excluded_by(patches.first, row_times(tested), until=patches.last)
     kept[patch] = False
     try:
-        known = _fit(patches, seen, kept)
+        known = fitted_to(patches, seen, kept)
     except ApplicabilityError:
         return []
     flags = known.flag(**{name: values[patch] for name, values in seen.items()})
@@ -90,13 +101,15 @@ def held_out_shares(patches: Patches, *, seed: int = SEED) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As `flag_shares`, of `LAKE` and of each of `corruptions`; empty where there are too few dates.
+        As `flag_shares`, of `LAKE` and of each of `corruptions` and `mild_changes`; empty where there are too
+        few dates.
     """
     spectra = patches.mean_spectrum()
     whole = np.flatnonzero(np.isfinite(spectra).all(axis=1))
     days, spectra = local_days(patches.time[whole]), spectra[whole]
     day = day_of_year(pd.Series(days))
-    wrong = {LAKE: spectra, **corruptions(spectra, patches.wavelength, np.random.default_rng(seed))}
+    wrong = corruptions(spectra, patches.wavelength, np.random.default_rng(seed))
+    wrong = {LAKE: spectra, **wrong, **mild_changes(spectra)}
     names, place = np.unique(days, return_inverse=True)
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in wrong}
     for number in range(min(N_FOLDS, names.size)):
@@ -109,7 +122,7 @@ def held_out_shares(patches: Patches, *, seed: int = SEED) -> pd.DataFrame:
         except ApplicabilityError:
             return pd.DataFrame()
         for name, Rrs in wrong.items():
-            found[name].append(_judged(known.flag(Rrs[test], day[test]), days[test]))
+            found[name].append(judgements(known.flag(Rrs[test], day[test]), days[test]))
     return pd.concat([flag_shares(name, pd.concat(parts)) for name, parts in found.items()])
 
 
@@ -150,12 +163,14 @@ def judged_by_look(flags: Flags) -> BoolArray:
     return np.any([np.zeros_like(flags.flagged), *looks], axis=0)
 
 
-def _judged(flags: Flags, dates: npt.NDArray[np.str_]) -> pd.DataFrame:
+def judgements(flags: Flags, dates: npt.NDArray[np.str_]) -> pd.DataFrame:
+    """What `flag_shares` counts: the date of each spectrum, and which reasons hold."""
     columns = {"date": dates, ANY: flags.flagged, LOOK: judged_by_look(flags)}
     return pd.DataFrame(columns | {name: flags.reasons[name] for name in REASONS if name in flags.reasons})
 
 
-def _fit(patches: Patches, seen: Seen, kept: BoolArray) -> Applicability:
+def fitted_to(patches: Patches, seen: Seen, kept: BoolArray) -> Applicability:
+    """What is familiar to whoever learned from the patches that are kept; arguments as of `flag_lines`."""
     return Applicability.fit(
         wavelength=patches.wavelength,
         dates=local_days(patches.time)[kept],

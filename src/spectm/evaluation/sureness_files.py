@@ -15,10 +15,12 @@ from spectm.evaluation.figures import Picture
 from spectm.evaluation.run_folder import RunFolder
 from spectm.evaluation.scores import FLOOR
 from spectm.evaluation.sureness import ASKED, CALIBRATED, probability_column
+from spectm.evaluation.sureness_corruptions import MILD_CHANGES
 from spectm.evaluation.sureness_familiar import LAKE, held_out_shares
-from spectm.evaluation.sureness_findings import CORRUPTION, FOREIGN, Sureness
+from spectm.evaluation.sureness_findings import CORRUPTION, FOREIGN, MILD, Sureness
 from spectm.evaluation.sureness_foreign import Foreign, foreign_shares
 from spectm.evaluation.sureness_scores import (
+    FEWEST_CASES,
     KEYS,
     calibration_lines,
     distribution_scores,
@@ -53,7 +55,8 @@ HEADINGS = {
         "Exceedance",
         "The probability to lie above a threshold, from the same distributions. A skill above zero is better "
         "than the climatology, which was calibrated likewise. Frequency minus probability above zero: "
-        "probabilities are too low.",
+        f"probabilities are too low. Of the five ranges of probability, those of {FEWEST_CASES} rows or more "
+        "are looked at: one agrees where its mean probability lies inside the interval of the frequency.",
     ),
     "withheld": (
         "Withholding what looks strange",
@@ -62,8 +65,9 @@ HEADINGS = {
     ),
     FAMILIAR: (
         "Familiar or not",
-        "What is flagged of spectra of days left out, of spectra that something was made wrong with, and of "
-        "other waters. No encoder has a part in this table.",
+        "What is flagged of spectra of days left out, of spectra that something was made wrong with or a "
+        "little off, and of other waters. No encoder has a part in this. The interval of a mean over dates "
+        "is the exact one of a binomial; a date that is flagged in part counts in part.",
     ),
 }
 """Heading and explanation of each section."""
@@ -98,16 +102,16 @@ def all_tables(
 
 
 def familiar_lines(patches: Patches, others: Sequence[Foreign] = ()) -> pd.DataFrame:
-    """The columns of ``familiar.csv``: the lake itself, what is wrong, and other waters.
+    """The columns of ``familiar.csv``: the lake itself, what is wrong or a little off, and other waters.
 
-    Columns: ``kind`` ("lake", "corruption" or "foreign"), then those of
+    Columns: ``kind`` ("lake", "corruption", "mild" or "foreign"), then those of
     `spectm.evaluation.sureness_familiar.flag_shares`.
     """
     own = held_out_shares(patches)
     if own.empty:
         return own
-    kinds = pd.Series(np.where(own["spectra"] == LAKE, "lake", CORRUPTION), index=own.index)
-    parts = [own.assign(kind=kinds)]
+    kinds = {LAKE: "lake", **dict.fromkeys(MILD_CHANGES, MILD)}
+    parts = [own.assign(kind=own["spectra"].map(kinds).fillna(CORRUPTION))]
     if others:
         parts.append(foreign_shares(patches, others).assign(kind=FOREIGN))
     joined = pd.concat(parts, ignore_index=True)

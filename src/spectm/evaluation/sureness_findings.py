@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spectm.evaluation.calibration_scores import ALIKE, binomial_interval
 from spectm.evaluation.findings import TASK_TITLES, bracketed
+from spectm.evaluation.scores import Interval
 from spectm.evaluation.sureness import ASKED, CALIBRATED
 from spectm.evaluation.sureness_familiar import ANY, LAKE, LOOK
 from spectm.evaluation.sureness_scores import AGAINST, FEWEST_CASES
@@ -15,18 +17,21 @@ from spectm.evaluation.sureness_scores import AGAINST, FEWEST_CASES
 __all__ = [
     "CORRUPTION",
     "FOREIGN",
+    "MILD",
     "Sureness",
+    "agreeing_ranges",
     "cell",
     "coverage_verdicts",
     "exceedance_verdicts",
     "familiar_verdicts",
     "lines_of",
     "main_model",
+    "percent",
     "title_of",
     "withheld_verdicts",
 ]
 
-CORRUPTION, FOREIGN = "corruption", "foreign"
+CORRUPTION, MILD, FOREIGN = "corruption", "mild", "foreign"
 ENOUGH = 0.95  # of the spectra that something is wrong with are to be flagged
 WANTED = 0.05  # of held-out dates are meant to be
 
@@ -63,7 +68,9 @@ def coverage_verdicts(sure: Sureness, task: str) -> list[str]:
     """Whether 90 % intervals of each model hold what they promise, and how they compare."""
     return [
         f"{model}: 90 % intervals cover {_covers(sure, task, model, 'all')} of all rows and "
-        f"{_covers(sure, task, model, 'detected')} of the detected ones. {_beside(sure, task, model)}"
+        f"{_covers(sure, task, model, 'detected')} of the detected ones; each date counted the same, as they "
+        f"were calibrated, {_covers(sure, task, model, f'all{ALIKE}')} and "
+        f"{_covers(sure, task, model, f'detected{ALIKE}')}. {_beside(sure, task, model)}"
         for model in sure.models(task)
     ]
 
@@ -133,18 +140,22 @@ def _rightness(sure: Sureness, task: str) -> Iterator[str]:
             said = "too low" if low > 0 else ("too high" if high < 0 else "neither too low nor too high")
             yield (
                 f"{threshold:g} ug/L: {model} has probabilities that are on average {said} (frequency minus "
-                f"probability {cell(excess, digits=3)}); {_bins(sure, task, model, threshold)}."
+                f"probability {cell(excess, digits=3)}); in {agreeing_ranges(sure, task, model, threshold)} "
+                f"ranges of {FEWEST_CASES} rows or more it lies inside the interval of the frequency."
             )
 
 
-def _bins(sure: Sureness, task: str, model: str, threshold: float) -> str:
+def agreeing_ranges(sure: Sureness, task: str, model: str, threshold: float) -> str:
+    """In how many ranges of probability, of enough rows, the frequency agrees: "3 of 4", or "n/a".
+
+    It agrees where the mean probability lies inside the interval of the frequency.
+    """
     bins = lines_of(sure.reliability, task=task, model=model, threshold=threshold)
+    if bins.empty:
+        return "n/a"
     bins = bins[bins["n"] >= FEWEST_CASES]
     inside = (bins["frequency_low"] <= bins["probability"]) & (bins["probability"] <= bins["frequency_high"])
-    return (
-        f"in {int(inside.sum())} of {len(bins)} ranges of {FEWEST_CASES} rows or more it lies inside the "
-        "interval of the frequency"
-    )
+    return f"{int(inside.sum())} of {len(bins)}"
 
 
 def withheld_verdicts(sure: Sureness, task: str) -> list[str]:
@@ -172,10 +183,10 @@ def familiar_verdicts(sure: Sureness) -> list[str]:
     lines = []
     if not (lake := lines_of(table, spectra=LAKE, reason=ANY)).empty:
         row = lake.iloc[0]
+        found = binomial_interval(float(row["share_of_dates"]), int(row["n_dates"]))
         lines.append(
-            f"Of the lake's own dates, held out, {100 * row['share_of_dates']:.0f} % are flagged "
-            f"({100 * WANTED:.0f} % are meant to be), and {100 * row['share']:.0f} % of {int(row['n'])} "
-            "spectra."
+            f"Of the lake's own {int(row['n_dates'])} dates, held out, {percent(found)} are flagged "
+            f"({_beside_wanted(found)}), and {100 * row['share']:.0f} % of {int(row['n'])} spectra."
         )
     wrong = lines_of(table, kind=CORRUPTION, reason=ANY)
     if not wrong.empty:
@@ -191,6 +202,19 @@ def familiar_verdicts(sure: Sureness) -> list[str]:
         for row in lines_of(table, kind=FOREIGN, reason=LOOK).to_dict("records")
     ]
     return lines
+
+
+def percent(found: Interval) -> str:
+    """A share with its interval, as "7 % [1, 18]"."""
+    return f"{100 * found.value:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+
+
+def _beside_wanted(found: Interval) -> str:
+    if found.low > WANTED:
+        said = "more than meant"
+    else:
+        said = "fewer than meant" if found.high < WANTED else "inside the interval"
+    return f"{100 * WANTED:.0f} % are meant to be: {said}"
 
 
 def title_of(task: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from spectm.evaluation.calibration_scores import ALIKE, binomial_interval
 from spectm.evaluation.findings import bracketed, number
 from spectm.evaluation.report_tables import Table
 from spectm.evaluation.sureness import ASKED
@@ -11,10 +12,13 @@ from spectm.evaluation.sureness_familiar import ANY, LOOK
 from spectm.evaluation.sureness_findings import (
     CORRUPTION,
     FOREIGN,
+    MILD,
     Sureness,
+    agreeing_ranges,
     cell,
     lines_of,
     main_model,
+    percent,
     title_of,
 )
 from spectm.evaluation.sureness_scores import AGAINST
@@ -28,7 +32,7 @@ __all__ = [
     "withheld_table",
 ]
 
-NOT_NAMED = ("all", "detected", "below detection")
+NOT_NAMED = ("all", f"all{ALIKE}", "detected", f"detected{ALIKE}", "below detection")
 MOST_REASONS = 4
 
 
@@ -88,7 +92,7 @@ def _kind(rows: str) -> str:
 
 
 def exceedance_table(sure: Sureness, task: str) -> Table:
-    """Brier score, skill and excess at each threshold."""
+    """Brier score, skill, excess and ranges of probability that agree, at each threshold."""
     rows = []
     for threshold in ASKED:
         for model in sure.models(task):
@@ -99,9 +103,12 @@ def exceedance_table(sure: Sureness, task: str) -> Table:
                 cell(lines_of(sure.scores, score="brier_skill", against=name, **at)) for name in AGAINST
             ]
             excess = cell(lines_of(sure.scores, score="excess", **at), digits=3)
-            rows.append((f"{threshold:g} ug/L", positives, model, cell(brier, digits=3), *skills, excess))
+            ranges = agreeing_ranges(sure, task, model, threshold)
+            of_model = (model, cell(brier, digits=3), *skills, excess, ranges)
+            rows.append((f"{threshold:g} ug/L", positives, *of_model))
     skill_heads = (f"Skill against {other} [95 %]" for other in AGAINST)
-    columns = ("Above", "Rows above", "Model", "Brier score", *skill_heads, "Frequency minus probability")
+    columns_of_scores = ("Brier score", *skill_heads, "Frequency minus probability", "Ranges that agree")
+    columns = ("Above", "Rows above", "Model", *columns_of_scores)
     caption = f"{title_of(task)}: probability to lie above a threshold"
     return Table(caption, columns, rows, _changes(rows))
 
@@ -145,16 +152,17 @@ def _kept(name: str) -> str:
 
 
 def familiar_tables(sure: Sureness) -> list[Table]:
-    """Shares of the lake and of what is wrong; then other waters, by their look."""
+    """Shares of the lake and of what is wrong; of what is a little off; of other waters, by their look."""
     found = []
     for kinds, reason, caption in (
         (("lake", CORRUPTION), ANY, "Spectra of held-out dates, and what was made of them"),
+        ((MILD,), ANY, "Spectra of held-out dates, a little off"),
         ((FOREIGN,), LOOK, "Spectra of other waters, on the bands that both have"),
     ):
         table = sure.familiar[sure.familiar["kind"].isin(kinds)]
         rows = [_familiar_row(own, reason) for _, own in table.groupby("spectra", sort=False)]
         if rows:
-            columns = ("Spectra", "n", "Dates", reason.capitalize(), "Mean over dates", "Reasons")
+            columns = ("Spectra", "n", "Dates", reason.capitalize(), "Mean over dates [95 %]", "Reasons")
             found.append(Table(caption, columns, rows))
     return found
 
@@ -163,12 +171,13 @@ def _familiar_row(own: pd.DataFrame, reason: str) -> tuple[str, ...]:
     first = own[own["reason"] == reason].iloc[0]
     reasons = own[~own["reason"].isin((ANY, LOOK))].sort_values("share", ascending=False, kind="stable")
     named = [f"{row['reason']} {100 * row['share']:.0f} %" for row in reasons.to_dict("records")]
-    shares = (f"{100 * first[name]:.0f} %" for name in ("share", "share_of_dates"))
+    of_dates = binomial_interval(float(first["share_of_dates"]), int(first["n_dates"]))
     return (
         str(first["spectra"]),
         str(int(first["n"])),
         str(int(first["n_dates"])),
-        *shares,
+        f"{100 * first['share']:.0f} %",
+        percent(of_dates),
         ", ".join(named[:MOST_REASONS]) or "none",
     )
 

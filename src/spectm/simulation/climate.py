@@ -45,6 +45,9 @@ DRY_WEIGHT, DRY_WEIGHT_POWER, SOLIDS_PER_NTU = 0.37, 0.74, 1.1
 
 LEAST = 0.01  # of a pivot: below, a property stays as it is there
 
+# Height of summer, days after the start of the year, and how fast it comes and goes, days.
+SUMMER_DAY, SUMMER_DAYS = 221.0, 38.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Habit:
@@ -140,11 +143,17 @@ HABITS: dict[str, Habit] = {
 }
 
 
+def warmth(day: float) -> float:
+    """How much of summer there is on a day of the year: 1 at its height in August, 0 in winter."""
+    return float(np.exp(-(((day - SUMMER_DAY) / SUMMER_DAYS) ** 2) / 2))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Property:
     """An optical property of one unit of something: its middle value, and how it varies over the lake.
 
-    `spread` is in dex where `relative`, otherwise in the property's own unit; values beyond `low` and `high`
+    `spread` is in dex where `relative`, otherwise in the property's own unit, and so is `summer`: how much
+    more it is at the height of summer than in winter; `middle` lies halfway. Values beyond `low` and `high`
     are not taken.
     """
 
@@ -153,23 +162,25 @@ class Property:
     low: float
     high: float
     relative: bool = True
+    summer: float = 0.0
 
-    def values(self, deviation: FloatArray) -> FloatArray:
-        """The property where a standard normal deviate is known, shape (...)."""
-        spread = self.spread * deviation
-        values = self.middle * 10**spread if self.relative else self.middle + spread
+    def values(self, day: float, deviation: FloatArray) -> FloatArray:
+        """The property on a day of the year where a standard normal deviate is known, shape (...)."""
+        change = self.spread * deviation + self.summer * (warmth(day) - 0.5)
+        values = self.middle * 10**change if self.relative else self.middle + change
         return np.clip(values, self.low, self.high)
 
 
 #: Fields of `spectm.spectral.optics.Water` that vary over the lake. Ranges are those of docs/optics.md, where
 #: it names any, but those of the exponent (1.5 there), of the slope of CDOM (0.019) and of backscattering by
 #: cyanobacteria, which begins at 0.0039. Middles and spreads were fitted to quantiles of real spectra of odd
-#: days (docs/simulation.md); those that crowding changes are meant at its pivots.
+#: days (docs/simulation.md); those that crowding changes are meant at its pivots. Minerals absorb and scatter
+#: less for each gram in summer: storms and high rivers bring fine clay, calm water holds flocs and shells.
 PROPERTIES: dict[str, Property] = {
     "cdom_slope": Property(middle=0.0203, spread=0.001, low=0.014, high=0.023, relative=False),
     "mineral_slope": Property(middle=0.0099, spread=0.0008, low=0.0075, high=0.013, relative=False),
-    "mineral_absorption_440": Property(middle=0.0409, spread=0.022, low=0.02, high=0.08),
-    "mineral_backscattering_555": Property(middle=0.0113, spread=0.015, low=0.0045, high=0.03),
+    "mineral_absorption_440": Property(middle=0.0409, spread=0.022, low=0.02, high=0.08, summer=-0.6),
+    "mineral_backscattering_555": Property(middle=0.0113, spread=0.015, low=0.0045, high=0.03, summer=-0.6),
     "algal_absorption_factor": Property(middle=0.545, spread=0.023, low=0.4, high=2.0),
     "algal_backscattering_555": Property(middle=0.00123, spread=0.051, low=0.0004, high=0.003),
     "cyano_backscattering_510": Property(middle=0.00269, spread=0.056, low=0.0012, high=0.0085),

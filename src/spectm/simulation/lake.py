@@ -296,7 +296,7 @@ class _Season:
     def properties(self, day: float, x: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
         """`PROPERTIES` at a time and at places in km, shape (...), regardless of land."""
         place, known = self._moved(day, x, y), self._mix.properties
-        return {name: known[name].values(f.at(day, *place)) for name, f in self._properties.items()}
+        return {name: known[name].values(day, f.at(day, *place)) for name, f in self._properties.items()}
 
     def _moved(self, day: float, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Where the water at a place would be, had it neither drifted nor turned in eddies, km."""

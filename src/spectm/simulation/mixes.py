@@ -54,7 +54,7 @@ MIXES: dict[str, Mix] = {
             "cdom_slope": 0.016,
             "mineral_slope": 0.0115,
             "mineral_absorption_440": 0.06,
-            "mineral_backscattering_555": 0.008,
+            "mineral_backscattering_555": 0.0095,
         },
         cyano_chlorophyll=1.6,
     ),

@@ -1,0 +1,1 @@
+"""Scripts for those who work on spectm; nothing of it is installed."""
