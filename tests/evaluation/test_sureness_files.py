@@ -132,7 +132,8 @@ def test_what_is_said(page):
         "blend-plain: 90 % intervals cover 1.00 [1.00, 1.00] (wider than needed) of all rows and 1.00 [1.00, "
         "1.00] (wider than needed) of the detected ones; each date counted the same, as they were "
         "calibrated, 1.00 [1.00, 1.00] (wider than needed) and 1.00 [1.00, 1.00] (wider than needed). Minus "
-        "those of gp: interval score 0.000 [0.000, 0.000], not told apart, CRPS -0.100 [-0.100, -0.100], better."
+        "those of gp: interval score 0.000 [0.000, 0.000], not told apart, CRPS -0.100 [-0.100, -0.100], "
+        "better."
     )
     assert "Minus those of climatology" in said[1]
     exceedance = page["exceedance"]["says"]
