@@ -23,7 +23,7 @@ from spectm.data.memory import Memory, Record
 from spectm.data.patches import Patches
 from spectm.evaluation.agreement import Agreement, window_test
 from spectm.model.encoder import EncoderConfig
-from spectm.simulation.climate import PROPERTIES
+from spectm.simulation.climate import MINERAL_FLOOR, PROPERTIES
 from spectm.simulation.lake import SimulatedLake
 from spectm.simulation.survey import sample_lake
 from spectm.spectral.optics import Water, band_reflectance
@@ -126,9 +126,14 @@ def pigment_study(seed: int, n: int = 120) -> WindowStudy:
 
 
 def survey(seed: int) -> pd.DataFrame:
-    """A year of a simulated lake's laboratory, and what its waters held."""
-    table = sample_lake(SimulatedLake(seed, (2024,)))
+    """A year of a simulated lake's laboratory, and what its waters held and were like."""
+    lake = SimulatedLake(seed, (2024,))
+    table = sample_lake(lake)
     table["moment"] = pd.DatetimeIndex([pd.Timestamp(one).tz_convert("UTC") for one in table["moment"]])
+    moments = table["moment"].dt.tz_localize(None).to_numpy(dtype="datetime64[s]")
+    places = table[["latitude", "longitude"]].to_numpy()
+    optics = [lake.optics(moment, *place) for moment, place in zip(moments, places, strict=True)]
+    table[list(PROPERTIES)] = [[one[name].item() for name in PROPERTIES] for one in optics]
     table["date"] = table["moment"].dt.tz_convert("America/New_York").dt.strftime("%Y-%m-%d")
     return table.rename(columns={"particulate_microcystin": "toxin"})
 
@@ -138,9 +143,9 @@ def lake_studies(n: int) -> Iterator[WindowStudy]:
     calendar = Climatology.fit(survey(n), last_year=2024, quantity="toxin")
     for seed in range(n):
         table, rng = survey(seed), np.random.default_rng(seed)
-        names = ("chlorophyll", "cyano_chlorophyll", "phycocyanin", "cdom_440", "minerals", "scum_fraction")
-        contents = {name: table[name].to_numpy() for name in names}
-        contents |= properties(rng, len(table))
+        parts = ("chlorophyll", "cyano_chlorophyll", "phycocyanin", "cdom_440", "minerals", "scum_fraction")
+        contents = {name: table[name].to_numpy() for name in (*parts, *PROPERTIES)}
+        contents["mineral_absorption_floor"] = np.full(len(table), MINERAL_FLOOR)
         patches = replace(
             patches_of(contents, rng),
             time=table["moment"].dt.tz_localize(None).to_numpy(dtype="datetime64[ns]"),

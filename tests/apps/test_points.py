@@ -105,6 +105,7 @@ def test_a_point_says_what_its_cell_says(points, out: Path, seen: np.ndarray) ->
             assert (end - np.datetime64(observed)) / np.timedelta64(1, "D") == pytest.approx(age, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_rows_come_back_in_order_as_they_came(points, seen: np.ndarray) -> None:
     r, c = np.argwhere(seen[1])[0]
     north, east = cell(r, c)
@@ -128,6 +129,7 @@ def test_rows_come_back_in_order_as_they_came(points, seen: np.ndarray) -> None:
     assert all("dissolved toxin" in line["about"] for line in found)
 
 
+@pytest.mark.slow
 def test_a_row_without_a_date_has_a_line_for_each_period_asked_for(points, seen: np.ndarray) -> None:
     north, east = cell(*np.argwhere(seen[2])[0])
     text = f"latitude,longitude,date\n{north},{east},\n{north},{east},2024-07-03\n"
@@ -136,6 +138,7 @@ def test_a_row_without_a_date_has_a_line_for_each_period_asked_for(points, seen:
     assert (report.n_rows, report.n_lines) == (2, 3)
 
 
+@pytest.mark.slow
 def test_every_reason(points, seen: np.ndarray) -> None:
     water = np.argwhere(seen.any(axis=0) & ~seen[1])[0]
     north, east = cell(*water)
@@ -248,12 +251,14 @@ def test_no_file(tmp_path: Path) -> None:
         read_points(tmp_path)
 
 
+@pytest.mark.slow
 def test_swapped_coordinates_that_could_be_right(points) -> None:
     """-83.45 is a latitude too, near the other pole."""
     with pytest.raises(PointsError, match=r"line 3: latitude -83.45 and longitude 41.95 .* Swap the columns"):
         points("latitude,longitude\n41.95,-83.45\n-83.45,41.95\n")
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken(points) -> None:
     with pytest.raises(PointsError, match=r"found above_1_probability, reason. Rename them"):
         points("latitude,longitude,reason,above_1_probability\n41.95,-83.45,x,1\n")

@@ -68,6 +68,7 @@ def some(patches: Patches, n: int = 6) -> Patches:
     return patches.select(np.flatnonzero(patches.valid.any(axis=(1, 2)))[:n])
 
 
+@pytest.mark.slow
 def test_calendar_and_spectrum_make_the_estimate(study: Study, model: Forecaster) -> None:
     """Also of patches with a gap, whose pixels lend different bands."""
     patches = study.patches
@@ -97,6 +98,7 @@ def test_bands_sum_to_what_they_explain_whatever_the_day(study: Study, model: Fo
     assert (found.spread[:, IN_WINDOW] > 0).any()
 
 
+@pytest.mark.slow
 def test_the_reference_is_as_bright_as_the_spectrum(study: Study, model: Forecaster) -> None:
     spectra = some(study.patches).mean_spectrum()
     nm = study.patches.wavelength
@@ -108,6 +110,7 @@ def test_the_reference_is_as_bright_as_the_spectrum(study: Study, model: Forecas
     np.testing.assert_allclose(found / found[:, :1], np.broadcast_to(found[0] / found[0, 0], found.shape))
 
 
+@pytest.mark.slow
 def test_filling_in_touches_the_windows_alone(study: Study, model: Forecaster) -> None:
     patches = some(study.patches)
     found, spectra = fill_in(model, patches), patches.mean_spectrum()
@@ -119,7 +122,8 @@ def test_filling_in_touches_the_windows_alone(study: Study, model: Forecaster) -
     )
 
 
-@pytest.mark.parametrize("lead_days", [pytest.param(0.0, marks=pytest.mark.slow), 8.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("lead_days", [0.0, 8.0])
 def test_parts_lead_from_the_calendar_to_the_answer(
     study: Study, model: Forecaster, lead_days: float
 ) -> None:
@@ -144,6 +148,7 @@ def test_parts_lead_from_the_calendar_to_the_answer(
         assert alone.mean == pytest.approx(model.estimate(study.patches)[0][row])
 
 
+@pytest.mark.slow
 def test_windows_by_window_and_together(study: Study, model: Forecaster, found: Explanation) -> None:
     row = find_patch(study.patches, DAY, station="B")
     assert [one.name for one in found.occluded] == [*(one.name for one in found.windows), "all windows"]
@@ -207,6 +212,7 @@ def test_shuffled_labels_are_another_model(study: Study, model: Forecaster) -> N
     assert (found.n_rows, found.n_dates) == (len(task.rows), 8)
 
 
+@pytest.mark.slow
 def test_other_rows_are_refused(study: Study, model: Forecaster) -> None:
     task = study.tasks["current"]
     with pytest.raises(LabelError, match="found 20 rows: 12 of those are missing and 0 are others"):
@@ -226,6 +232,7 @@ def test_whole_dates_change_places() -> None:
     assert len({tuple(order) for order in orders}) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -250,6 +257,7 @@ def test_a_patch_that_is_not_there_names_those_that_are(study: Study, asked, mes
         find_patch(patches, **asked)
 
 
+@pytest.mark.slow
 def test_a_patch_by_place_and_by_clock(study: Study) -> None:
     """A second overpass half an hour later: the clock tells them apart."""
     patches = study.patches
@@ -327,6 +335,7 @@ def test_the_page_of_a_model(study: Study, model: Forecaster, tmp_path) -> None:
     assert "agreement with the windows was not tested" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_other_bands_can_not_be_explained(study: Study, model: Forecaster) -> None:
     with pytest.raises(ValueError, match="trained on other bands"):
         attribute(model, replace(study.patches, wavelength=study.patches.wavelength + 2.0))

@@ -210,6 +210,16 @@ class TestState:
             assert value == pytest.approx(getattr(august, name)[row, column])
 
     @pytest.mark.slow
+    def test_optics_are_those_of_the_state_at_a_place(self, lake: SimulatedLake, august: LakeState) -> None:
+        row, column = 30, 40
+        values = lake.optics(august.time, august.latitude[row], august.longitude[column])
+        assert set(values) == set(PROPERTIES)
+        for name, value in values.items():
+            assert value == pytest.approx(august.properties[name][row, column], rel=1e-9)
+        # Half of -0.6 dex is taken off the middle then, and nothing is as far off by chance.
+        assert values["mineral_backscattering_555"] == pytest.approx(0.0113 / 10**0.3, rel=0.15)
+
+    @pytest.mark.slow
     def test_neighbours_and_hours_are_alike_and_weeks_are_not(self, lake: SimulatedLake) -> None:
         start = np.datetime64("2024-08-05T18:00")
         now, hour, month = (

@@ -69,6 +69,7 @@ def model(spectra):
     return train_spectral_model(models, SETTINGS, spectra, {"simulated": False})
 
 
+@pytest.mark.slow
 def test_it_learns_what_the_edge_says(model, spectra):
     estimate, flags = model.predict(spectra.patches)
     assert np.isnan(estimate.mean[3])  # a gap
@@ -84,6 +85,7 @@ def test_it_learns_what_the_edge_says(model, spectra):
     assert spectra.sample[rows].tolist() == sorted(model.meta["samples"], key=lambda name: int(name[1:]))
 
 
+@pytest.mark.slow
 def test_indices_are_those_of_the_settings_and_every_band_counts(model):
     for blend in model.blends:
         columns = {member.view: member.low_.size for member in blend.members_}
@@ -92,6 +94,7 @@ def test_indices_are_those_of_the_settings_and_every_band_counts(model):
         assert not any(member.departs for member in blend.members_)
 
 
+@pytest.mark.slow
 def test_strange_spectra_are_flagged(model, spectra):
     upside_down = spectra.patches.select(np.array([0, 1]))
     upside_down.Rrs[:] = upside_down.Rrs[:, ::-1]
@@ -122,6 +125,7 @@ def test_attributions_add_up(model, spectra):
     assert reference + found.bands[0].sum() == pytest.approx(estimate.mean[0], abs=0.02)
 
 
+@pytest.mark.slow
 def test_an_index_that_is_undefined_in_some_spectra_is_filled(spectra):
     low = float(np.sort(spectra.patches.Rrs[:, NM == 750, 0, 0].ravel())[4])
     own = IndicesConfig(built_in=False, own=(f"a = log(r750 - {low:.6f})",))
@@ -137,6 +141,7 @@ def test_own_indices_that_the_bands_lack_are_refused(spectra):
         pretrain(fabric, [spectra.patches], replace(SETTINGS, indices=own), seed=0)
 
 
+@pytest.mark.slow
 def test_other_bands_and_too_few_groups_are_refused(model, spectra):
     patches = spectra.patches
     fewer = Patches(

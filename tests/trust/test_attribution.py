@@ -147,6 +147,7 @@ def test_a_clipped_tail_has_no_slope(spectra) -> None:
     np.testing.assert_allclose(inputs.grad.numpy()[clear], expected[clear])
 
 
+@pytest.mark.slow
 def test_an_index_with_a_jump_is_explained_to_the_end() -> None:
     """CIcyano is 0 until the spectrum dips at 620 nm, then CI at once: 620 and 665 nm bring the jump."""
     before = np.array([[0.012, 0.0180, 0.0085, 0.0060, 0.0110]])

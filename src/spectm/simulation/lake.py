@@ -179,8 +179,7 @@ class SimulatedLake:
             If the moment lies in another year.
         """
         season, day = self._season(time)
-        values = season.fields(day, self._x, self._y)
-        values |= crowded(season.properties(day, self._x, self._y), values)
+        values = season.water(day, self._x, self._y)
         values = {name: np.where(self.land, np.nan, value) for name, value in values.items()}
         return LakeState(
             time=time,
@@ -208,6 +207,21 @@ class SimulatedLake:
         x, y = np.broadcast_arrays(*kilometres(latitude, longitude))
         values = season.fields(day, x.ravel(), y.ravel())
         return {name: value.reshape(x.shape) for name, value in values.items()}
+
+    def optics(
+        self, time: np.datetime64, latitude: npt.ArrayLike, longitude: npt.ArrayLike
+    ) -> dict[str, FloatArray]:
+        """Optical properties of a unit of each part at single places, shape (...), as fields of `Water`.
+
+        Raises
+        ------
+        SimulationError
+            If the moment lies in another year.
+        """
+        season, day = self._season(time)
+        x, y = np.broadcast_arrays(*kilometres(latitude, longitude))
+        values = season.water(day, x.ravel(), y.ravel())
+        return {name: values[name].reshape(x.shape) for name in PROPERTIES}
 
     def wind_speed(self, time: np.datetime64) -> float:
         """Speed of the wind over the lake, m/s.
@@ -292,6 +306,11 @@ class _Season:
             "microcystin": microcystin(phycocyanin, 10 ** logs["toxin"]),
             "scum_fraction": self._scum(day, cyano),
         }
+
+    def water(self, day: float, x: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
+        """`FIELDS` and `PROPERTIES`, crowded as the water is, shape (...), regardless of land."""
+        values = self.fields(day, x, y)
+        return values | crowded(self.properties(day, x, y), values)
 
     def properties(self, day: float, x: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
         """`PROPERTIES` at a time and at places in km, shape (...), regardless of land."""
