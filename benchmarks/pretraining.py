@@ -26,14 +26,8 @@ from spectm.model.spectm import SpecTM
 from spectm.spectral.sensors import named_sensor
 from spectm.training.loop import Batch, train
 from spectm.training.modes import bfloat16_fallback
-from spectm.training.pretrain import (
-    PretrainingData,
-    band_statistics,
-    index_targets,
-    layout_for,
-    pretraining_data,
-    seeded_model,
-)
+from spectm.training.pretrain import layout_for, seeded_model
+from spectm.training.pretraining_data import PretrainingData, band_statistics, index_targets, pretraining_data
 from spectm.training.settings import Settings
 
 __all__ = ["MODES", "Mode", "TrainingBench", "measure", "measured_on"]

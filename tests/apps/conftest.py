@@ -14,7 +14,8 @@ from spectm.evaluation.calibrated import calibrate_forecaster
 from spectm.evaluation.run import EvaluationSettings
 from spectm.model.encoder import EncoderConfig
 from spectm.training.forecaster import train_forecaster
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.training.released import save_forecaster
 from tests.apps.stores import make_store
 from tests.conftest import BANDS_NM, Study

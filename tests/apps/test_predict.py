@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from spectm.data.periods import period_of
 from spectm.errors import CheckpointError, CubeError, PatchError, StoreError
 from spectm.trust.thresholds import profile
 from tests.apps.conftest import FIRST, lake
+from tests.clusters import two_workers
 from tests.conftest import BANDS_NM
 from tests.data.cubes import make_cube
+from tests.processes import PATIENCE_S
 
 PROFILES = [profile("who-2020"), profile("epa-2019")]
 
@@ -492,16 +495,32 @@ def test_tensors_have_their_threads_back(model_folder: Path, cube: Path, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_two_workers_and_a_cluster_give_the_identical_maps(model_folder: Path, tmp_path: Path) -> None:
-    from distributed import LocalCluster
+def test_two_workers_and_a_cluster_give_the_identical_maps(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two periods of four tiles each, against tiles as large as the lake."""
+    Rrs = lake(2, (70, 66))
+    cube = make_cube(tmp_path / "c.zarr", Rrs, first=FIRST, wavelength=BANDS_NM)
+    n_cells = np.isfinite(Rrs).all(axis=-1).sum()
+    assert run(model_folder, cube, tmp_path / "one", side=128).n_estimates == n_cells
 
-    cube = make_cube(tmp_path / "c.zarr", lake(2, (70, 66)), first=FIRST, wavelength=BANDS_NM)
-    run(model_folder, cube, tmp_path / "one", side=128)
-    predict_maps(plan(model_folder, cube, tmp_path / "two", PROFILES), workers=2)
+    both = threading.Barrier(2, timeout=PATIENCE_S)  # a tile waits for another one: two work at once
+    workers, work = set(), predict.predict_tile
+
+    def meet(*task):
+        both.wait()
+        workers.add(threading.get_ident())
+        return work(*task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "predict_tile", meet)
+        predict_maps(plan(model_folder, cube, tmp_path / "two", PROFILES), workers=2)
+    assert len(workers) == 2
     same(tmp_path / "one", tmp_path / "two")
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        job = plan(model_folder, cube, tmp_path / "three", PROFILES)
-        predict_maps(job, cluster=cluster.scheduler_address)
+
+    with two_workers() as (address, done):
+        predict_maps(plan(model_folder, cube, tmp_path / "three", PROFILES), cluster=address)
+    assert (len(done), len(set(done))) == (8, 2)
     same(tmp_path / "one", tmp_path / "three")
 
 

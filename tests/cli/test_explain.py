@@ -13,7 +13,8 @@ from spectm.evaluation.run import EvaluationSettings
 from spectm.model.encoder import EncoderConfig
 from spectm.training.checkpoint import write_checkpoint
 from spectm.training.forecaster import train_forecaster
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.training.released import save_forecaster
 from tests.conftest import Study
 

@@ -21,6 +21,7 @@ from spectm.data.cube import cube_layout, cube_losses, open_cube, period_records
 from spectm.data.granule import open_granule
 from spectm.data.regions import Region
 from spectm.errors import CubeError, FlagError, GranuleError
+from tests.clusters import two_workers
 from tests.data.granules import damage, swath_grid, write_l2_granule, write_l3_file
 from tests.processes import PATIENCE_S, python
 
@@ -470,14 +471,17 @@ def test_no_scheduler_is_an_error_that_says_how_to_start_one(make, tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of event loops and ports inside distributed
 def test_a_cluster_of_two_workers_gives_the_identical_cube(make, archive: Path, tmp_path: Path) -> None:
-    from distributed import LocalCluster
-
     for day in range(5, 12):
         write_day(archive, f"2024-08-{day:02d}", day / 1000)
     make()
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        make(tmp_path / "cluster.zarr", cluster=cluster.scheduler_address, memory_mb=50.0)
+    with two_workers() as (address, done):
+        make(tmp_path / "cluster.zarr", cluster=address, memory_mb=50.0)
+    assert (len(done), len(set(done))) == (3, 2)  # a tile for each period
     same(tmp_path / "cube.zarr", tmp_path / "cluster.zarr")
+    with open_cube(tmp_path / "cluster.zarr") as cube:
+        means = cube["Rrs"].mean(("lat", "lon", "wavelength")).values
+    last = (7 + 5 + 6 + 7 + 8 + 9 + 10 + 11) / 8000  # of 4 August, and of the 5th to the 11th
+    assert means == pytest.approx([0.002, np.nan, last], abs=1e-7, nan_ok=True)
 
 
 @pytest.mark.slow

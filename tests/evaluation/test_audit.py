@@ -10,12 +10,13 @@ from spectm.data.splits import forward, leave_date_out, leave_station_out, rando
 from spectm.errors import LeakageError
 from spectm.evaluation.audit import (
     audit_auxiliary,
+    audit_borrowed,
     audit_labels,
     audit_own_last_value,
     audit_spectra,
     pixel_keys,
 )
-from tests.conftest import Study
+from tests.conftest import N_DATES, STATIONS, Study
 
 HOUR = np.timedelta64(1, "h")
 
@@ -63,11 +64,16 @@ def ahead(study: Study):
 
 
 @pytest.mark.parametrize("name", ["current", "ahead"])
-@pytest.mark.parametrize("split", SPLITS)
-def test_the_splits_themselves_are_clean(study: Study, name: str, split: str) -> None:
+@pytest.mark.parametrize(
+    ("split", "n_folds"), [*zip(SPLITS, (N_DATES, N_DATES, N_DATES - 5, len(STATIONS), 5), strict=True)]
+)
+def test_the_splits_themselves_are_clean(study: Study, name: str, split: str, n_folds: int) -> None:
+    """That the audit stops none of their folds; tests of the splits say by other means what these hold."""
     task = study.tasks[name]
     audit_own_last_value(task)
-    for fold in folds_of(task, split):
+    folds = folds_of(task, split)
+    assert len(folds) == n_folds
+    for fold in folds:
         audit_labels(task, fold, fold.train, "none")
         audit_labels(task, fold, fold.train, "season")
 
@@ -107,6 +113,28 @@ def test_rows_sampled_near_a_test_overpass_differ_by_the_split(ahead) -> None:
     audit_labels(ahead, loose, between, "none")
     with pytest.raises(LeakageError, match="within 60 h"):
         audit_labels(ahead, strict, between, "none")
+
+
+def test_a_borrowed_row_later_than_the_test(task, ahead) -> None:
+    fold = folds_of(ahead, "forward")[0]
+    earlier, later = (np.flatnonzero(task.dates == date) for date in ("2024-06-10", "2024-07-22"))
+    assert fold.name == "2024-07-08"
+    audit_borrowed(task, earlier, ahead, fold)
+    with pytest.raises(LeakageError, match=r"learned from current: .* later than the test.*2024-07-22 \(4 "):
+        audit_borrowed(task, np.append(earlier, later), ahead, fold)
+    audit_borrowed(task, later, ahead, replace(fold, split="leave-date-out"))
+
+
+def test_a_borrowed_row_of_a_test_station(task, ahead) -> None:
+    """Of another week than the one row that is tested, so that it shares no sample with it."""
+    fold = folds_of(ahead, "leave-station-out")[1]
+    one = replace(fold, test=fold.test[:1])
+    sampled = ahead.rows["sample_id"].iloc[one.test]
+    others = task.rows[~task.rows["sample_id"].isin(sampled)]
+    same = others.index[others["station"] == "B"].to_numpy()
+    audit_borrowed(task, others.index[others["station"] != "B"].to_numpy(), ahead, one)
+    with pytest.raises(LeakageError, match=r"of a test station: station B, .* \(7 such rows"):
+        audit_borrowed(task, same, ahead, one)
 
 
 # Last laboratory values
@@ -234,9 +262,12 @@ def test_a_spectrum_later_than_the_test(tested, split: str) -> None:
 
 
 def test_no_source_and_empty_sources_are_clean(tested) -> None:
+    """And what comes after an empty one is looked at."""
     patches, times = tested
     audit_spectra([], patches, times, "forward", purpose="pretraining")
     audit_spectra([spectra([])], patches, times, "forward", purpose="pretraining")
+    with pytest.raises(LeakageError, match="would enter pretraining"):
+        audit_spectra([spectra([]), spectra([times.min()])], patches, times, "forward", purpose="pretraining")
 
 
 def test_pixel_keys_tell_pixels_apart(study: Study) -> None:

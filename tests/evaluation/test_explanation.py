@@ -24,7 +24,8 @@ from spectm.evaluation.run import EvaluationSettings
 from spectm.model.encoder import EncoderConfig
 from spectm.training.forecast import usual_at
 from spectm.training.forecaster import Forecaster, train_forecaster
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.trust.agreement import window_agreement
 from spectm.trust.thresholds import CAVEAT
 from tests.conftest import IN_WINDOW, Study

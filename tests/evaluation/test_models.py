@@ -9,7 +9,8 @@ from spectm.evaluation.models import ABLATIONS, VARIANTS, Probe, make_variant
 from spectm.evaluation.run import EvaluationSettings
 from spectm.model.regressor import MIN_SPREAD
 from spectm.model.spectm import SpecTM
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from tests.conftest import IN_WINDOW, Study
 
 TRAIN, TEST = np.arange(20), np.arange(24, 32)

@@ -17,7 +17,9 @@ from spectm.evaluation.protocol import run_protocol
 from spectm.evaluation.run import EvaluationSettings
 from spectm.evaluation.scopes import blind_sources, scopes, split_folds
 from spectm.evaluation.study import MODELS, SPLITS, EvaluationConfig
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.evaluation.task import Task
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from tests.conftest import FIRST, Study
 
 WHOLE_DATES = ("leave-date-out", "leave-date-out-strict", "forward")
@@ -168,15 +170,66 @@ def test_a_pretraining_is_blind_to_every_fold_that_shares_it(study: Study, split
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_audit_agrees(study: Study, split: str) -> None:
-    for scope in scopes_of(study, split, 2):
+def test_the_audit_agrees_on_spectra(study: Study, split: str) -> None:
+    """What a pretraining may see passes; each spectrum that it may not see is refused by itself."""
+    found = scopes_of(study, split, 2)
+    assert len(found) == {"forward": 3, "leave-station-out": 4, "random-5": 2}.get(split, 5)
+    for scope in found:
         sources = blind_sources(study.patches, study.unlabelled, scope)
         test = study.patches.select(scope.test_patches)
-        audit_spectra(sources, test, scope.test_times, split, purpose="pretraining")
-        for task, fold in scope.folds:
+        of_scope = {"test": test, "test_times": scope.test_times, "split": split}
+        audit = partial(audit_spectra, **of_scope, purpose="pretraining")
+        audit(sources)
+        for source, seen in zip((study.patches, *study.unlabelled), sources, strict=True):
+            known = {spectrum_key(seen, row) for row in range(seen.n_samples)}
+            left_out = [row for row in range(source.n_samples) if spectrum_key(source, row) not in known]
+            held = [row for row in left_out if pixels(source, row)]  # an empty patch tells nothing
+            assert held
+            for row in held:
+                with pytest.raises(LeakageError, match="would enter pretraining"):
+                    audit([source.select([row])])
+
+
+def spectrum_key(patches, row: int) -> tuple[str, bytes, bytes]:
+    return patches.station[row], patches.time[row].tobytes(), patches.Rrs[row].tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_audit_agrees_on_labels(study: Study, split: str) -> None:
+    """Training rows pass; a tested one, one too near, or one with a test label among its inputs does not."""
+    refused = dict.fromkeys(("tested", "near", "last"), 0)
+    for task in study.tasks.values():
+        for fold in split_folds(task, split, 2):
             for context in ("none", "season", "season+lab"):
-                rows = training_rows(study.tasks[task], fold, context)
-                audit_labels(study.tasks[task], fold, rows, context)
+                audit_labels(task, fold, training_rows(task, fold, context), context)
+            kept = training_rows(task, fold, "season+lab")
+            left_out = {
+                "tested": (fold.test, "none", "a training target"),
+                "near": (too_near(task, fold), "none", "within 60 h"),
+                "last": (np.setdiff1d(fold.train, kept), "season+lab", "the last value"),
+            }
+            for why, (rows, context, message) in left_out.items():
+                refused[why] += len(rows)
+                for row in rows:
+                    with pytest.raises(LeakageError, match=message):
+                        audit_labels(task, fold, np.array([row]), context)
+    # All 32 rows of both tasks in turn, twice if shuffled; forward the last three dates. Too near: four rows
+    # of a neighbouring week, of one or both. A last value is a week old; eight days ahead, two weeks.
+    wanted = {"leave-date-out": [64, 28], "leave-date-out-strict": [64, 56], "random-5": [128, 0]}
+    wanted |= {"leave-station-out": [64, 0], "forward": [24, 20]}
+    assert [refused["tested"], refused["near"]] == wanted[split]
+    if split.startswith("leave-date-out"):
+        assert refused["last"] == 28 + 24
+    else:  # forward never trains on what came after the test, and a station's last value is its own
+        assert (refused["last"] > 0) is (split == "random-5")
+
+
+def too_near(task: Task, fold: Fold) -> np.ndarray:
+    """Eight days ahead, an overpass is of the day before last week's sample; no other dates are near."""
+    weeks = {"leave-date-out": [1], "leave-date-out-strict": [-1, 1], "forward": [-1, 1]}.get(fold.split, [])
+    dates = [str(np.datetime64(fold.name) + 7 * week) for week in weeks]
+    return np.flatnonzero(np.isin(task.dates, dates)) if task.name == "ahead" else np.arange(0)
 
 
 def test_neighbours_lose_the_pixel_that_they_share(study: Study) -> None:

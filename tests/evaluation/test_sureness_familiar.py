@@ -24,7 +24,8 @@ from spectm.evaluation.sureness_familiar import (
 from spectm.evaluation.sureness_files import familiar_lines
 from spectm.evaluation.sureness_foreign import Foreign, foreign_shares, on_bands, read_foreign
 from spectm.model.encoder import EncoderConfig
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.trust.applicability import Flags
 from tests.conftest import Study
 from tools import blind_flags

@@ -216,8 +216,8 @@ class TestState:
         assert set(values) == set(PROPERTIES)
         for name, value in values.items():
             assert value == pytest.approx(august.properties[name][row, column], rel=1e-9)
-        # Half of -0.6 dex is taken off the middle then, and nothing is as far off by chance.
-        assert values["mineral_backscattering_555"] == pytest.approx(0.0113 / 10**0.3, rel=0.15)
+        # Half of -0.7 dex is taken off the middle then, and nothing is as far off by chance.
+        assert values["mineral_backscattering_555"] == pytest.approx(0.0113 / 10**0.35, rel=0.15)
 
     @pytest.mark.slow
     def test_neighbours_and_hours_are_alike_and_weeks_are_not(self, lake: SimulatedLake) -> None:

@@ -10,7 +10,8 @@ from spectm.errors import BandNotFoundError, TrainingError
 from spectm.evaluation.run import EvaluationSettings
 from spectm.spectral.indices import ndci
 from spectm.training.blend import Blend, Member, spectral_views
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from tests.conftest import BANDS_NM, Study
 
 RNG = np.random.default_rng(0)

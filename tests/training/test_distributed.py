@@ -14,7 +14,8 @@ from spectm.model.masking import MaskingConfig
 from spectm.model.preprocess import PreprocessConfig
 from spectm.model.spectm import ObjectiveConfig
 from spectm.training.loop import LoopConfig
-from spectm.training.pretrain import load_pretrained, pretrain, pretraining_data
+from spectm.training.pretrain import load_pretrained, pretrain
+from spectm.training.pretraining_data import pretraining_data
 from spectm.training.settings import PretrainConfig
 from tests.processes import python
 

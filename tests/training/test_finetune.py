@@ -11,14 +11,8 @@ from spectm.training import finetune as module
 from spectm.training.checkpoint import read_checkpoint
 from spectm.training.finetune import FittedRegressor, RegressionData, embedding, finetune, load_regressor
 from spectm.training.loop import LoopConfig
-from spectm.training.pretrain import (
-    band_statistics,
-    layout_for,
-    load_pretrained,
-    pretrain,
-    seeded_model,
-    validation_rows,
-)
+from spectm.training.pretrain import layout_for, load_pretrained, pretrain, seeded_model
+from spectm.training.pretraining_data import band_statistics, validation_rows
 from spectm.training.settings import FinetuneConfig, Settings
 
 

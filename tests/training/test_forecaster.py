@@ -15,7 +15,8 @@ from spectm.evaluation.blends import targets_of
 from spectm.evaluation.run import EvaluationSettings
 from spectm.training.forecast import forecast, usual_at
 from spectm.training.forecaster import Forecaster, train_forecaster
-from spectm.training.pretrain import pretraining_data, untrained
+from spectm.training.pretrain import untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.training.released import load, save_forecaster
 from tests.conftest import Study
 

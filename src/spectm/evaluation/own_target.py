@@ -28,7 +28,8 @@ from spectm.evaluation.scores import Observations, draw_weights, interval_of, r2
 from spectm.evaluation.task import Task
 from spectm.model.masking import Strategy
 from spectm.training.blend import views_of_encoders
-from spectm.training.pretrain import pretrain, pretraining_data, untrained
+from spectm.training.pretrain import pretrain, untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.training.settings import Settings
 from spectm.training.spectral_model import calibrated_on, fitted_blend
 from spectm.trust.estimate import LEVELS

@@ -29,7 +29,8 @@ from spectm.evaluation.sureness_jobs import DISTRIBUTIONS, FLAGS, family_surenes
 from spectm.evaluation.task import Task
 from spectm.model.spectm import SpecTM
 from spectm.training.blend import spectral_views
-from spectm.training.pretrain import pretrain, pretraining_data, untrained
+from spectm.training.pretrain import pretrain, untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.training.settings import Settings
 
 __all__ = ["Outcome", "blind_pretraining", "earlier_years", "run_protocol"]

@@ -38,7 +38,8 @@ from spectm.evaluation.sureness_foreign import Foreign
 from spectm.evaluation.task import Task
 from spectm.files import write_json
 from spectm.model.masking import mask_summary
-from spectm.training.pretrain import layout_for, pretraining_data, untrained
+from spectm.training.pretrain import layout_for, untrained
+from spectm.training.pretraining_data import pretraining_data
 from spectm.training.settings import Settings
 
 __all__ = ["EvaluationSettings", "evaluate"]

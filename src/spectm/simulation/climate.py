@@ -179,8 +179,8 @@ class Property:
 PROPERTIES: dict[str, Property] = {
     "cdom_slope": Property(middle=0.0203, spread=0.001, low=0.014, high=0.023, relative=False),
     "mineral_slope": Property(middle=0.0099, spread=0.0008, low=0.0075, high=0.013, relative=False),
-    "mineral_absorption_440": Property(middle=0.0409, spread=0.022, low=0.02, high=0.08, summer=-0.6),
-    "mineral_backscattering_555": Property(middle=0.0113, spread=0.015, low=0.0045, high=0.03, summer=-0.6),
+    "mineral_absorption_440": Property(middle=0.0409, spread=0.022, low=0.02, high=0.08, summer=-0.7),
+    "mineral_backscattering_555": Property(middle=0.0113, spread=0.015, low=0.0045, high=0.03, summer=-0.7),
     "algal_absorption_factor": Property(middle=0.545, spread=0.023, low=0.4, high=2.0),
     "algal_backscattering_555": Property(middle=0.00123, spread=0.051, low=0.0004, high=0.003),
     "cyano_backscattering_510": Property(middle=0.00269, spread=0.056, low=0.0012, high=0.0085),

@@ -17,7 +17,8 @@ from spectm.model.regressor import Regressor, censored_nll
 from spectm.model.spectm import LossTerm, SpecTM
 from spectm.training.checkpoint import read_checkpoint, train_in_folder
 from spectm.training.loop import Batch
-from spectm.training.pretrain import model_meta, model_parts, validation_rows
+from spectm.training.pretrain import model_meta, model_parts
+from spectm.training.pretraining_data import validation_rows
 from spectm.training.ridge import GroupedRidge
 from spectm.training.settings import Settings
 
