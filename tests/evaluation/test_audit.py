@@ -115,6 +115,25 @@ def test_rows_sampled_near_a_test_overpass_differ_by_the_split(ahead) -> None:
         audit_labels(ahead, strict, between, "none")
 
 
+def test_a_row_later_than_the_test(task) -> None:
+    fold = folds_of(task, "forward")[0]
+    later = np.flatnonzero(task.dates > fold.name)[-1:]
+    audit_labels(task, fold, fold.train, "none")
+    with pytest.raises(LeakageError, match=r"a training row is later than the test.*\(1 such rows"):
+        audit_labels(task, fold, np.append(fold.train, later), "none")
+    audit_labels(task, replace(fold, split="leave-date-out"), later, "none")
+
+
+def test_a_row_of_a_test_station(task) -> None:
+    """One row is tested; another of its station, of another week, is learned from."""
+    fold = folds_of(task, "leave-station-out")[1]
+    one, other = replace(fold, test=fold.test[:1]), fold.test[-1:]
+    assert task.dates[one.test[0]] != task.dates[other[0]]
+    audit_labels(task, one, fold.train, "none")
+    with pytest.raises(LeakageError, match=r"a training row is of a test station: station B"):
+        audit_labels(task, one, np.append(fold.train, other), "none")
+
+
 def test_a_borrowed_row_later_than_the_test(task, ahead) -> None:
     fold = folds_of(ahead, "forward")[0]
     earlier, later = (np.flatnonzero(task.dates == date) for date in ("2024-06-10", "2024-07-22"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from spectm.data.context import Context
 from spectm.data.patches import Patches
@@ -60,6 +61,7 @@ def audit_labels(task: Task, fold: Fold, train: IntArray, context: Context) -> N
         tested = np.isin(np.arange(len(task.rows)), fold.test)
         near = near_rows(task.rows, tested, strict=fold.split != "leave-date-out")[train]
         _refuse(near, train, task, f"{where}: a training row lies within {BUFFER_HOURS:g} h of a test row")
+    _refuse_other_side(task, train, task, fold, where)
     if context == "season+lab":
         key, test = (
             ("last_date", task.dates[fold.test]) if buffered else ("last_sample_id", samples[fold.test])
@@ -89,20 +91,30 @@ def audit_borrowed(source: Task, train: IntArray, task: Task, fold: Fold) -> Non
     tested = task.rows.iloc[fold.test]
     shared = source.rows["sample_id"].isin(set(tested["sample_id"])).to_numpy()[train]
     _refuse(shared, train, source, f"{where}: the label of a test row would be a training target")
-    times, test_times = (
-        rows[["sample_time", "overpass_time"]].to_numpy(dtype="datetime64[ns]")
-        for rows in (source.rows.iloc[train], tested)
-    )
+    times, test_times = _times(source.rows.iloc[train]), _times(tested)
     if fold.split in BUFFERED:
         apart = np.abs(times[:, None, :, None] - test_times[None, :, None, :]) / np.timedelta64(1, "h")
         near = (apart <= BUFFER_HOURS).any(axis=(1, 2, 3))
         near |= np.isin(source.dates[train], task.dates[fold.test])
         _refuse(near, train, source, f"{where}: a training row lies within {BUFFER_HOURS:g} h of a test row")
-    late = (times >= test_times.min()).any(axis=1) if fold.split == "forward" else np.zeros(len(train), bool)
-    _refuse(late, train, source, f"{where}: a training row is later than the test")
+    _refuse_other_side(source, train, task, fold, where)
+
+
+def _refuse_other_side(source: Task, train: IntArray, task: Task, fold: Fold, where: str) -> None:
+    """Refuse rows of `source` that the split's own rule leaves out: later ones, those of a test station."""
+    tested = task.rows.iloc[fold.test]
+    if fold.split == "forward":
+        begin = _times(tested).min()
+        late = (_times(source.rows.iloc[train]) >= begin).any(axis=1)
+        _refuse(late, train, source, f"{where}: a training row is later than the test")
     if fold.split == "leave-station-out":
         same = source.rows["station"].isin(set(tested["station"])).to_numpy()[train]
         _refuse(same, train, source, f"{where}: a training row is of a test station")
+
+
+def _times(rows: pd.DataFrame) -> npt.NDArray[np.datetime64]:
+    """Times of samples and of overpasses, shape (n, 2)."""
+    return rows[["sample_time", "overpass_time"]].to_numpy(dtype="datetime64[ns]")
 
 
 def audit_auxiliary(task: Task, fold: Fold, samples: IntArray, dates: npt.NDArray[np.str_]) -> None:
