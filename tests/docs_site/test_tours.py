@@ -62,7 +62,7 @@ def test_blocks_of_shell_are_taken_in_order_and_a_server_is_ended(tour: ModuleTy
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize("name", ["agency", pytest.param("researcher", marks=pytest.mark.long)])
 def test_a_tour_gets_to_its_end(tour: ModuleType, tmp_path: Path, name: str) -> None:
     beside = str(Path(sys.executable).parent)  # where `spectm` is, and `python`
     environment = os.environ | {"PATH": beside + os.pathsep + os.environ["PATH"], "OMP_NUM_THREADS": "1"}
