@@ -23,7 +23,7 @@ from spectm.data.memory import Memory, Record
 from spectm.data.patches import Patches
 from spectm.evaluation.agreement import Agreement, window_test
 from spectm.model.encoder import EncoderConfig
-from spectm.simulation.climate import MINERAL_FLOOR, PROPERTIES
+from spectm.simulation.climate import MINERAL_FLOOR, PROPERTIES, SUMMER_DAY, SUMMER_DAYS
 from spectm.simulation.lake import SimulatedLake
 from spectm.simulation.survey import sample_lake
 from spectm.spectral.optics import Water, band_reflectance
@@ -42,6 +42,7 @@ WindowStudy = tuple[Patches, FloatArray, Climatology | None]
 
 OCI = named_sensor("oci-aop-v3")
 SHUFFLES, SPECTRA = 19, 24
+HALF_SUMMER = SUMMER_DAY - SUMMER_DAYS * np.sqrt(2 * np.log(2))  # day of the year
 SEEN = 2.0  # mg m^-3 of phycocyanin; less of it hardly colours the water
 CHANGES = {
     "phycocyanin times 3": {"phycocyanin": 3.0},
@@ -71,12 +72,7 @@ def waters(seed: int, n: int) -> Waters:
 
 def properties(rng: np.random.Generator, n: int) -> Waters:
     """Optical properties as they vary over a lake, halfway between winter and summer."""
-    found = {}
-    for name, one in PROPERTIES.items():
-        change = one.spread * rng.normal(size=n)
-        values = one.middle * 10**change if one.relative else one.middle + change
-        found[name] = np.clip(values, one.low, one.high)
-    return found
+    return {name: one.values(HALF_SUMMER, rng.normal(size=n)) for name, one in PROPERTIES.items()}
 
 
 def patches_of(contents: Waters, rng: np.random.Generator, *, noise: float = 1.0) -> Patches:

@@ -91,8 +91,8 @@ def audit_borrowed(source: Task, train: IntArray, task: Task, fold: Fold) -> Non
     tested = task.rows.iloc[fold.test]
     shared = source.rows["sample_id"].isin(set(tested["sample_id"])).to_numpy()[train]
     _refuse(shared, train, source, f"{where}: the label of a test row would be a training target")
-    times, test_times = _times(source.rows.iloc[train]), _times(tested)
     if fold.split in BUFFERED:
+        times, test_times = _times(source.rows.iloc[train]), _times(tested)
         apart = np.abs(times[:, None, :, None] - test_times[None, :, None, :]) / np.timedelta64(1, "h")
         near = (apart <= BUFFER_HOURS).any(axis=(1, 2, 3))
         near |= np.isin(source.dates[train], task.dates[fold.test])

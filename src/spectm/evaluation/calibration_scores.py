@@ -278,8 +278,8 @@ def calibration_table(
                     "coverage": found.value,
                     "coverage_low": found.low,
                     "coverage_high": found.high,
-                    "width": _mean(observed, width, rows, weight).value,
-                    "interval_score": _mean(observed, score, rows, weight).value,
+                    "width": _average(width, rows, weight),
+                    "interval_score": _average(score, rows, weight),
                     "n": int(rows.sum()),
                 }
             )
@@ -294,6 +294,13 @@ def _counted(
         yield name, rows, None
         if name in BY_DATES:
             yield name + ALIKE, rows, dates_alike(observed, rows)
+
+
+def _average(values: FloatArray, rows: BoolArray, weight: FloatArray | None) -> float:
+    """Mean over some rows; NaN where there is none."""
+    if not rows.any():
+        return np.nan
+    return float(np.average(values[rows], weights=None if weight is None else weight[rows]))
 
 
 def _mean(

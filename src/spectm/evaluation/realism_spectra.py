@@ -308,13 +308,13 @@ def quartile_table(real: Mapping[str, FloatArray], simulated: Mapping[str, Float
     rows = []
     for name, values in real.items():
         ours, theirs = (np.nanquantile(one, [0.25, 0.5, 0.75]) for one in (simulated[name], values))
-        inside = (ours >= theirs[0]) & (ours <= theirs[2])
+        within = (ours >= theirs[0]) & (ours <= theirs[2])
         spread = theirs[2] - theirs[0]
         offset = (ours - theirs) / spread if spread > 0 else np.full(3, np.nan)
         row: dict[str, Any] = {"quantity": name}
         for k, level in enumerate(LEVELS):
             row |= {f"real_{level}": theirs[k], f"simulated_{level}": ours[k]}
-            row |= {f"inside_{level}": bool(inside[k]), f"offset_{level}": offset[k]}
+            row |= {f"inside_{level}": bool(within[k]), f"offset_{level}": offset[k]}
         rows.append(row)
     return pd.DataFrame(rows)
 

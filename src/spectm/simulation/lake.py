@@ -1,6 +1,6 @@
 """A simulated western Lake Erie: what its water holds at any time, and what cloud lies over it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,10 +203,7 @@ class SimulatedLake:
         SimulationError
             If the moment lies in another year.
         """
-        season, day = self._season(time)
-        x, y = np.broadcast_arrays(*kilometres(latitude, longitude))
-        values = season.fields(day, x.ravel(), y.ravel())
-        return {name: value.reshape(x.shape) for name, value in values.items()}
+        return self._at_places(_Season.fields, time, latitude, longitude)
 
     def optics(
         self, time: np.datetime64, latitude: npt.ArrayLike, longitude: npt.ArrayLike
@@ -218,10 +215,8 @@ class SimulatedLake:
         SimulationError
             If the moment lies in another year.
         """
-        season, day = self._season(time)
-        x, y = np.broadcast_arrays(*kilometres(latitude, longitude))
-        values = season.water(day, x.ravel(), y.ravel())
-        return {name: values[name].reshape(x.shape) for name in PROPERTIES}
+        values = self._at_places(_Season.water, time, latitude, longitude)
+        return {name: values[name] for name in PROPERTIES}
 
     def wind_speed(self, time: np.datetime64) -> float:
         """Speed of the wind over the lake, m/s.
@@ -233,6 +228,19 @@ class SimulatedLake:
         """
         season, day = self._season(time)
         return float(np.hypot(*season.wind.at(day)))
+
+    def _at_places(
+        self,
+        ask: Callable[["_Season", float, FloatArray, FloatArray], dict[str, FloatArray]],
+        time: np.datetime64,
+        latitude: npt.ArrayLike,
+        longitude: npt.ArrayLike,
+    ) -> dict[str, FloatArray]:
+        """What a method of the season says of single places, in the shape that they come in."""
+        season, day = self._season(time)
+        x, y = np.broadcast_arrays(*kilometres(latitude, longitude))
+        values = ask(season, day, x.ravel(), y.ravel())
+        return {name: value.reshape(x.shape) for name, value in values.items()}
 
     def _season(self, time: np.datetime64) -> tuple["_Season", float]:
         """The year that a moment lies in, and the days since its start."""
