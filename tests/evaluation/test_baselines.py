@@ -192,6 +192,21 @@ def test_best_index_finds_the_index_and_bears_undefined_ones(task):
     assert np.isfinite(mean).all()
 
 
+def test_best_index_of_two_dates_has_the_spread_of_means():
+    """Each date is predicted from the other alone, where no index can be chosen: 0 for 3, and 3 for 0."""
+    task = make_task(n_dates=12, y=np.repeat([0.0, 3.0], 30))
+    _, spread = predicted(task, "best-index", train=ROWS[25:35], test=ROWS[:2])
+    assert spread == pytest.approx(3.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BASELINES)
+def test_two_dates_are_enough_for_every_model(task, name):
+    for context in baseline_contexts(name):
+        mean, spread = predicted(task, name, context, train=np.arange(10))
+        assert np.isfinite(mean).all() and (spread > 0).all()
+
+
 def test_best_index_says_which_bands_it_lacks(task):
     blue = task.wavelength < 500
     short = replace(task, spectra=task.spectra[:, blue], wavelength=task.wavelength[blue])

@@ -186,10 +186,11 @@ class BestIndex:
     """Straight line in the one spectral index that predicts best in five inner folds grouped by date.
 
     With context, its columns enter beside the index, lightly penalised: the stations alone are as many
-    columns as some training parts have dates.
+    columns as some training parts have dates. With a single date there is nothing to choose by, and the answer
+    is the mean.
     """
 
-    name_: str = field(init=False)
+    name_: str | None = field(init=False)
     line_: "_Line" = field(init=False)
 
     def fit(self, inputs: Inputs, y: FloatArray, dates: npt.NDArray[np.str_]) -> Self:
@@ -202,14 +203,7 @@ class BestIndex:
                 f"{inputs.wavelength.size} bands from {inputs.wavelength[0]:.0f} to "
                 f"{inputs.wavelength[-1]:.0f} nm. Leave this model out."
             )
-        folds, error = group_folds(dates, N_INNER_FOLDS), {}
-        for name in names:
-            columns = _index_columns(name, inputs)
-            guess = np.empty_like(y)
-            for train, test in folds:
-                guess[test] = _Line(columns[train], y[train]).at(columns[test])
-            error[name] = float(((guess - y) ** 2).sum())
-        self.name_ = min(names, key=error.__getitem__)
+        self.name_ = _best_index(names, inputs, y, dates) if np.unique(dates).size > 1 else None
         self.line_ = _Line(_index_columns(self.name_, inputs), y)
         return self
 
@@ -237,6 +231,20 @@ class _Line:
         return np.where(np.isfinite(columns), columns, self.typical)
 
 
-def _index_columns(name: str, inputs: Inputs) -> FloatArray:
-    """One index, NaN where undefined, and the context, shape (n, 1 + n_features)."""
+def _best_index(names: list[str], inputs: Inputs, y: FloatArray, dates: npt.NDArray[np.str_]) -> str:
+    """The index whose line misses least on dates that it has not seen."""
+    folds, error = group_folds(dates, N_INNER_FOLDS), {}
+    for name in names:
+        columns = _index_columns(name, inputs)
+        guess = np.empty_like(y)
+        for train, test in folds:
+            guess[test] = _Line(columns[train], y[train]).at(columns[test])
+        error[name] = float(((guess - y) ** 2).sum())
+    return min(names, key=error.__getitem__)
+
+
+def _index_columns(name: str | None, inputs: Inputs) -> FloatArray:
+    """One index, NaN where undefined, and the context, shape (n, 1 + n_features); of no index a zero alone."""
+    if name is None:
+        return np.zeros((len(inputs.Rrs), 1))
     return np.column_stack([inputs.indices[name].function(inputs.Rrs, inputs.wavelength), inputs.context])
