@@ -144,20 +144,17 @@ class Climatology:
         ndarray, shape (n,)
             log10 of ug L-1.
         """
-        asked = pd.MultiIndex.from_arrays([np.asarray(day_of_year, dtype=np.float64), np.asarray(station)])
-        pairs = asked.unique()  # a map asks for one day and place many times
-        which = pairs.get_indexer(asked)  # `factorize` of pandas 2.2 refuses an empty index
-        days = pairs.get_level_values(0).to_numpy(dtype=np.float64)
-        names = pairs.get_level_values(1).to_numpy(dtype=np.str_)
-        apart = np.abs(days[:, None] - self.day_of_year) % _YEAR_DAYS  # (pair, sample)
+        days, day = np.unique(np.asarray(day_of_year, dtype=np.float64), return_inverse=True)
+        names, own = np.unique(self.station, return_inverse=True)
+        apart = np.abs(days[:, None] - self.day_of_year) % _YEAR_DAYS  # (day, sample)
         apart = np.minimum(apart, _YEAR_DAYS - apart)
         weight = np.exp(-0.5 * (apart / self.width_days) ** 2)  # at most 183 days: never rounds to 0
         everywhere = weight @ self.log10_value / weight.sum(axis=1)
-        here = weight * (names[:, None] == self.station)
-        usual = (self.prior_samples * everywhere + here @ self.log10_value) / (
-            self.prior_samples + here.sum(axis=1)
-        )
-        return np.asarray(usual[which])
+        of_station = np.equal.outer(own, np.arange(names.size + 1)).astype(np.float64)
+        here = weight @ (of_station * self.log10_value[:, None])  # (day, name); the last is of no sample
+        usual = (self.prior_samples * everywhere[:, None] + here) / (self.prior_samples + weight @ of_station)
+        name = pd.Index(names).get_indexer(pd.Index(np.asarray(station)))  # -1, the last, where never seen
+        return np.asarray(usual[day, name])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists and numbers, for JSON."""

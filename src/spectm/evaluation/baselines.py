@@ -140,11 +140,14 @@ class Baseline:
         What it sees beside the spectrum.
     seed : int
         For the baselines that draw: extra-trees, gradient-boosting, mlp.
+    spread : bool
+        Whether to work out the spread. Where nothing asks for it, that is half of the time or more.
     """
 
     name: str
     context: Context
     seed: int
+    spread: bool = True
     learner_: Learner = field(init=False)
     spread_: float = field(init=False)
 
@@ -172,13 +175,17 @@ class Baseline:
         inputs, dates = Inputs.of(task, self.context)[train], task.dates[train]
         target = task.y[train] - self._prior(task, train)
         self.learner_ = recipe.make(self.seed).fit(inputs, target, dates)
-        if not isinstance(self.learner_, GaussianProcess):
+        self.spread_ = np.nan
+        if self.spread and not isinstance(self.learner_, GaussianProcess):
             make = recipe.make_light or recipe.make
             self.spread_ = out_of_fold_spread(lambda: make(self.seed), inputs, target, dates)
         return self
 
     def predict(self, task: Task, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return mean and standard deviation of log10 ug/L, each of shape (n_rows,); nothing is clipped."""
+        """Return mean and standard deviation of log10 ug/L, each of shape (n_rows,); nothing is clipped.
+
+        Where no spread was worked out, it is NaN, but for a learner with a distribution of its own.
+        """
         inputs, prior = Inputs.of(task, self.context)[rows], self._prior(task, rows)
         if isinstance(self.learner_, GaussianProcess):
             mean, spread = self.learner_.distribution(inputs)
@@ -206,7 +213,7 @@ def baseline_contexts(name: str) -> tuple[Context, ...]:
     return _recipe(name).contexts
 
 
-def make_baseline(name: str, context: Context, seed: int) -> Estimator:
+def make_baseline(name: str, context: Context, seed: int, *, spread: bool = True) -> Estimator:
     """Return a baseline that has learned nothing yet.
 
     Parameters
@@ -217,6 +224,8 @@ def make_baseline(name: str, context: Context, seed: int) -> Estimator:
         What it sees beside the spectrum; the references always use what they are named after.
     seed : int
         For the baselines that draw.
+    spread : bool
+        False where only the mean is asked for: it is there sooner, and the spread is NaN.
 
     Raises
     ------
@@ -226,7 +235,7 @@ def make_baseline(name: str, context: Context, seed: int) -> Estimator:
     _recipe(name)
     if context not in CONTEXTS:
         raise ConfigError(f"context: wanted one of {', '.join(CONTEXTS)}, found {context!r}.")
-    return Baseline(name, context, seed)
+    return Baseline(name, context, seed, spread)
 
 
 def out_of_fold_spread(

@@ -248,7 +248,7 @@ def _plain_job(study: Study, scope: Scope, name: str, draw: int, config: LabelCo
             make: Callable[[], Estimator] = (
                 blend_on(study, views, BLENDS[name], context)
                 if name in BLENDS
-                else partial(make_baseline, name, context, seed=draw)
+                else partial(make_baseline, name, context, seed=draw, spread=False)
             )
             lines += _drawn(study, scope, name, context, draw, config, make, whole=draw == 0)
     return lines

@@ -186,8 +186,8 @@ class BestIndex:
     """Straight line in the one spectral index that predicts best in five inner folds grouped by date.
 
     With context, its columns enter beside the index, lightly penalised: the stations alone are as many
-    columns as some training parts have dates. With a single date there is nothing to choose by, and the answer
-    is the mean.
+    columns as some training parts have dates. With a single date there is nothing to choose by, and the
+    answer is the mean.
     """
 
     name_: str | None = field(init=False)
@@ -244,7 +244,7 @@ def _best_index(names: list[str], inputs: Inputs, y: FloatArray, dates: npt.NDAr
 
 
 def _index_columns(name: str | None, inputs: Inputs) -> FloatArray:
-    """One index, NaN where undefined, and the context, shape (n, 1 + n_features); of no index a zero alone."""
+    """One index, NaN where undefined, and the context, shape (n, 1 + n_features); a zero for no index."""
     if name is None:
         return np.zeros((len(inputs.Rrs), 1))
     return np.column_stack([inputs.indices[name].function(inputs.Rrs, inputs.wavelength), inputs.context])

@@ -189,7 +189,7 @@ def _jobs(spectra: Spectra, task: Task, settings: Settings, config: OwnConfig) -
 def _baseline(task: Task, folds: list[tuple[IntArray, IntArray]], name: str) -> list[dict[str, Any]]:
     lines = []
     for train, test in folds:
-        mean, _ = make_baseline(name, "none", 0).fit(task, train).predict(task, test)
+        mean, _ = make_baseline(name, "none", 0, spread=False).fit(task, train).predict(task, test)
         lines += [
             {"model": name, "seed": 0, "row": row, "mean": value}
             for row, value in zip(test.tolist(), mean.tolist(), strict=True)
