@@ -18,8 +18,8 @@ from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
 from spectm.training.released import save_forecaster
 from tests.apps.stores import make_store
-from tests.conftest import BANDS_NM, Study
 from tests.data.cubes import make_cube
+from tests.study import BANDS_NM, Study
 
 SHAPE = (9, 11)
 FIRST = "2024-07-03"  # a first day of NASA's periods

@@ -24,7 +24,7 @@ from spectm.cli.main import main
 from spectm.data.cube import open_cube
 from spectm.errors import OutputError, StoreError
 from spectm.trust.thresholds import profile
-from tests.conftest import BANDS_NM
+from tests.study import BANDS_NM
 
 PIER = Station(name="Pier $1$", latitude=41.9813, longitude=-83.4688)  # row 1, column 2
 BUOY = Station(name="Buoy", latitude=41.94, longitude=-83.43)

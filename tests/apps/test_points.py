@@ -162,8 +162,8 @@ def test_every_reason(points, seen: np.ndarray) -> None:
 @pytest.mark.slow
 def test_a_period_that_is_not_whole(points, model_folder: Path, tmp_path: Path) -> None:
     from tests.apps.conftest import FIRST, lake
-    from tests.conftest import BANDS_NM
     from tests.data.cubes import make_cube
+    from tests.study import BANDS_NM
 
     path = make_cube(tmp_path / "c.zarr", lake(3, (4, 5)), first=FIRST, wavelength=BANDS_NM, unfinished=(1,))
     with open_cube(path) as opened:

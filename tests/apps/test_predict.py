@@ -23,9 +23,9 @@ from spectm.errors import CheckpointError, CubeError, PatchError, StoreError
 from spectm.trust.thresholds import profile
 from tests.apps.conftest import FIRST, lake
 from tests.clusters import two_workers
-from tests.conftest import BANDS_NM
 from tests.data.cubes import make_cube
 from tests.processes import PATIENCE_S
+from tests.study import BANDS_NM
 
 PROFILES = [profile("who-2020"), profile("epa-2019")]
 
@@ -115,6 +115,7 @@ def test_a_map_says_what_patches_say(store: Store, model_folder: Path, cube: Pat
     assert (season == outlook.flags.reasons["new place"][:n]).all()
 
 
+@pytest.mark.slow
 def test_the_period_before_counts(store: Store, model_folder: Path, cube: Path) -> None:
     """Eight days apart, and 37 % left after ten: 0.449 of weight beside 1."""
     now, at = windows_one_by_one(cube, 1)

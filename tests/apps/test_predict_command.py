@@ -12,8 +12,8 @@ from spectm.apps.store import open_store
 from spectm.cli.main import main
 from spectm.data.cube import open_cube
 from tests.apps.conftest import FIRST, lake
-from tests.conftest import BANDS_NM
 from tests.data.cubes import make_cube
+from tests.study import BANDS_NM
 
 
 @pytest.fixture

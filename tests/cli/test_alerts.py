@@ -88,6 +88,7 @@ def lines(folder: Path, name: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "out" / name).read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_alerts_are_written_sent_and_not_repeated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with desk() as at, post_office() as mails:
         rules = RULES.format(desk=at.port, post=mails.port)
@@ -109,6 +110,7 @@ def test_alerts_are_written_sent_and_not_repeated(folder: Path, capsys: pytest.C
     assert SECRET not in said + again + kept
 
 
+@pytest.mark.slow
 def test_a_failed_delivery_ends_with_1_and_waits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with desk(500) as at, post_office() as mails:
         rules = RULES.format(desk=at.port, post=mails.port)

@@ -16,7 +16,7 @@ from spectm.spectral.sensors import resample
 from spectm.training.checkpoint import read_checkpoint
 from spectm.training.finetune import RegressionData, load_regressor
 from spectm.training.forecast import usual_at
-from tests.conftest import Study
+from tests.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -16,7 +16,7 @@ from spectm.training.forecaster import train_forecaster
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
 from spectm.training.released import save_forecaster
-from tests.conftest import Study
+from tests.study import Study
 
 
 @pytest.fixture(scope="module")

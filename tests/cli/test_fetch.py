@@ -186,6 +186,7 @@ def without_size(granule: object) -> dict[str, object]:
     return record
 
 
+@pytest.mark.slow
 def test_failures_are_listed_and_set_the_exit_code(archive: Archive, fetch: Command) -> None:
     archive.add(L2)
     archive.add(OTHER)

@@ -16,8 +16,8 @@ from spectm.data.labels import read_labels
 from spectm.data.matchups import matchups
 from spectm.data.patches import read_patches, write_patches
 from spectm.errors import OriginError
-from tests.conftest import Study
 from tests.data.granules import swath_grid, write_l2_granule
+from tests.study import Study
 
 NM = np.array([443.0, 560, 665])
 HEADER = "station,time,microcystin,latitude,longitude,source\n"

@@ -88,6 +88,7 @@ def test_what_such_a_model_does_not_do(leaves, model, words, said, capsys, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_index_from_python(leaves, capsys, tmp_path, monkeypatch):
     from spectm.spectral import own_indices
 

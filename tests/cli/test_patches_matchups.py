@@ -144,6 +144,7 @@ def test_patches_of_all_overpasses_are_what_evaluate_reads(
     assert ahead_matchups(patches, record)["observed"].tolist() == [0.1]
 
 
+@pytest.mark.slow
 def test_a_bad_granule_is_listed_and_the_rest_goes_through(
     tmp_path: Path, granules: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

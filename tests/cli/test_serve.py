@@ -29,6 +29,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_serves_the_folders_that_are_named(folder: Path, served: list[dict[str, Any]], capsys) -> None:
     assert main(["serve", str(folder), f"other={folder}", "--port", "0", "--behind-proxy"]) == 0
     (only,) = served

@@ -16,7 +16,7 @@ from spectm.data.patches import write_patches
 from spectm.evaluation import ablation, label_efficiency
 from spectm.evaluation.page_sections import sections_of, write_section
 from spectm.evaluation.study_pages import ablation_page, efficiency_page
-from tests.conftest import Study
+from tests.study import Study
 
 PNG = b"\x89PNG"
 
@@ -161,6 +161,7 @@ def test_ablate_compares_sources(words, simulated_file, tmp_path, monkeypatch, c
     assert "another study: simulated_files differ" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_sources_of_the_wrong_kind_are_refused(
     words, study, simulated_file, tmp_path, monkeypatch, capsys
 ) -> None:

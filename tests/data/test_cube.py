@@ -107,6 +107,7 @@ def test_a_cube_holds_each_period_once_and_the_empty_one_too(make, tmp_path: Pat
         assert cube["lat"].values.tolist() == pytest.approx([41.49, 41.47, 41.45, 41.43, 41.41])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_a_second_run_changes_nothing(make, tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cube.zarr").rglob("*") if file.is_file()}

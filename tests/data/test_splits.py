@@ -194,6 +194,7 @@ def test_row_times_are_samples_then_overpasses_in_utc():
     assert (times == np.array(expected, dtype="datetime64[ns]")).all()
 
 
+@pytest.mark.slow
 @unhurried
 @given(groups=st.lists(st.sampled_from("abcdefg"), min_size=3, max_size=40), n_folds=st.integers(2, 6))
 def test_no_group_is_divided(groups, n_folds):

@@ -16,7 +16,7 @@ from spectm.evaluation.audit import (
     audit_spectra,
     pixel_keys,
 )
-from tests.conftest import N_DATES, STATIONS, Study
+from tests.study import N_DATES, STATIONS, Study
 
 HOUR = np.timedelta64(1, "h")
 
@@ -256,6 +256,7 @@ def test_a_spectrum_within_sixty_hours(tested, split: str) -> None:
         audit_spectra([far, near], patches, times, split, purpose="pretraining")
 
 
+@pytest.mark.slow
 def test_a_composite_that_reaches_into_the_sixty_hours(tested) -> None:
     """Its middle is far enough, but it holds pixels of days around that."""
     patches, times = tested

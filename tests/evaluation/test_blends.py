@@ -15,7 +15,7 @@ from spectm.evaluation.protocol import run_protocol
 from spectm.evaluation.scopes import split_folds
 from spectm.evaluation.study import SPLITS, EvaluationConfig
 from spectm.training.blend import spectral_views
-from tests.conftest import Study
+from tests.study import Study
 
 HOURS_60 = np.timedelta64(60, "h")
 

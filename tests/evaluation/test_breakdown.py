@@ -8,9 +8,9 @@ from spectm.evaluation import breakdown, figures
 from spectm.evaluation.results import with_ensemble
 from spectm.evaluation.run_folder import read_run_folder
 from spectm.evaluation.summary import results_page
-from tests.conftest import BANDS_NM, Study
 from tests.evaluation.conftest import MODELS
 from tests.evaluation.test_findings_claims import rewrite
+from tests.study import BANDS_NM, Study
 
 WITH_DEFAULT = [*MODELS, ("spectm-blend", "season", (0.7, 0.5, 0.8), (0.3, 0.1, 0.5))]
 # Twelve rows of stations WE2, WE4 and NA in turn, log10: WE2 is below detection.

@@ -12,7 +12,7 @@ from spectm.errors import CalibrationError
 from spectm.evaluation.calibrated import calibrate, calibrate_forecaster, out_of_date
 from spectm.training.forecaster import train_forecaster
 from spectm.training.settings import Settings
-from tests.conftest import Study
+from tests.study import Study
 
 
 class Memoriser:

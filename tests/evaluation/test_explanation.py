@@ -28,7 +28,7 @@ from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
 from spectm.trust.agreement import window_agreement
 from spectm.trust.thresholds import CAVEAT
-from tests.conftest import IN_WINDOW, Study
+from tests.study import IN_WINDOW, Study
 from tools.attribution import (
     SEEN,
     agreements,

@@ -15,7 +15,7 @@ from spectm.evaluation.calibrated import calibrate_forecaster
 from spectm.evaluation.model_scores import score_model
 from spectm.training.forecaster import Forecaster, train_forecaster
 from spectm.training.released import save_forecaster
-from tests.conftest import Study
+from tests.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,7 @@ def test_no_earlier_years_are_needed(study: Study, model: Forecaster, tmp_path) 
     assert set(alone["task"]) == {"current"}
 
 
+@pytest.mark.slow
 def test_files_of_other_days_are_refused(study: Study, model: Forecaster, tmp_path) -> None:
     late = study.patches.time + np.timedelta64(365, "D")
     with pytest.raises(

@@ -11,7 +11,7 @@ from spectm.model.regressor import MIN_SPREAD
 from spectm.model.spectm import SpecTM
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
-from tests.conftest import IN_WINDOW, Study
+from tests.study import IN_WINDOW, Study
 
 TRAIN, TEST = np.arange(20), np.arange(24, 32)
 

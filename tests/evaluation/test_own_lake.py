@@ -18,7 +18,7 @@ from spectm.evaluation.study import earlier_years
 from spectm.training.forecaster import Forecaster, train_forecaster
 from spectm.training.released import load, save_forecaster
 from spectm.training.settings import Settings
-from tests.conftest import Study
+from tests.study import Study
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +68,7 @@ def test_a_tuned_model_is_like_any_other(start_folder, start, study, tmp_path, c
     assert pd.read_csv(estimates)["microcystin_ug_per_l"].notna().sum() == 63
 
 
+@pytest.mark.slow
 def test_what_start_does_not_go_with(start_folder, study, tmp_path, capsys) -> None:
     for more, message in (
         (("--pretrained", "x"), "wanted either --pretrained DIR or --start NAME, found both"),

@@ -14,6 +14,7 @@ from tests.training.test_spectral_model import LIMIT, SETTINGS, make_spectra
 TINY = OwnConfig(seeds=1, folds=3, workers=1)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_tested_group_is_seen(monkeypatch):
     spectra = make_spectra(n=36, groups=6)
     task = own_task(spectra, SETTINGS)

@@ -20,7 +20,7 @@ from spectm.evaluation.study import MODELS, SPLITS, EvaluationConfig
 from spectm.evaluation.task import Task
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
-from tests.conftest import FIRST, Study
+from tests.study import FIRST, Study
 
 WHOLE_DATES = ("leave-date-out", "leave-date-out-strict", "forward")
 KEYS = ["task", "split", "model", "context", "seed"]

@@ -25,7 +25,7 @@ from spectm.evaluation.realism_spectra import (
     real_spectra,
 )
 from spectm.evaluation.realism_truth import rank_correlation, targets
-from tests.conftest import Study
+from tests.study import Study
 
 NM = np.linspace(380.0, 720.0, 35)
 
@@ -105,10 +105,8 @@ def test_lakes_do_not_share_dates() -> None:
     assert not set(_spectra(20, seed=0, lake=1).date) & set(_spectra(20, seed=0, lake=2).date)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in ("raw", "texture") else pytest.param(name, marks=pytest.mark.slow) for name in FORMS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMS)
 def test_a_classifier_of_equals_guesses(name: str) -> None:
     found = separate(_spectra(200, seed=1), _spectra(200, seed=2, lake=0), name, seed=0, rounds=10)
     assert abs(found.auc - 0.5) < 0.1

@@ -24,7 +24,7 @@ from spectm.evaluation.scopes import blind_sources, scopes
 from spectm.evaluation.study import EvaluationConfig, prepared
 from spectm.model.masking import token_layout
 from spectm.spectral.windows import Window, WindowSet
-from tests.conftest import BANDS_NM, FIRST, IN_WINDOW
+from tests.study import BANDS_NM, FIRST, IN_WINDOW
 
 DAY = np.timedelta64(1, "D")
 LAST_WINDOW = BANDS_NM >= 695

@@ -9,7 +9,7 @@ import pytest
 from spectm.errors import ScoreError
 from spectm.evaluation.results import prediction_table, score_table, with_ensemble, write_table
 from spectm.evaluation.task import Task
-from tests.conftest import Study
+from tests.study import Study
 
 
 def lines(rows, mean, *, model="ridge", seed=0, repeat=0, split="leave-date-out", spread=0.5, context="none"):

@@ -20,7 +20,7 @@ from spectm.evaluation.run_folder import read_run_folder
 from spectm.evaluation.scopes import blind_sources, scopes
 from spectm.evaluation.study import SPLITS, EvaluationConfig, prepared
 from spectm.evaluation.task import Task, build_task
-from tests.conftest import BANDS_NM, IN_WINDOW, Study
+from tests.study import BANDS_NM, IN_WINDOW, Study
 
 # Paired differences
 

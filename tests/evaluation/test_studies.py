@@ -25,7 +25,7 @@ from spectm.evaluation.label_efficiency import (
 from spectm.evaluation.scores import draw_weights, interval_of, r2
 from spectm.evaluation.study import headline_study
 from spectm.training.settings import Settings
-from tests.conftest import Study
+from tests.study import Study
 
 
 @pytest.fixture
@@ -163,6 +163,7 @@ def test_sources_are_what_their_names_say(of_sources, settings, fabric, monkeypa
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_normalisation_is_of_the_sources(of_sources, settings, fabric) -> None:
     whole = replace(settings, pretraining=replace(settings.pretraining, validation_share=0.0))
     scope = next(iter(ablation.trainable_scopes(of_sources, "leave-date-out")))

@@ -9,7 +9,7 @@ from spectm.data.splits import Fold, leave_date_out, row_times
 from spectm.errors import LeakageError
 from spectm.evaluation.blends import BlendEstimator
 from spectm.evaluation.sureness import ASKED, Remembering, distribution_lines, probability_column
-from tests.conftest import Study
+from tests.study import Study
 
 OFF, SPREAD = 0.3, 0.3
 

@@ -27,7 +27,7 @@ from spectm.model.encoder import EncoderConfig
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
 from spectm.trust.applicability import Flags
-from tests.conftest import Study
+from tests.study import Study
 from tools import blind_flags
 from tools.blind_flags import dealt
 

@@ -23,7 +23,7 @@ from spectm.evaluation.transfer import (
 )
 from spectm.spectral.sensors import Sensor, named_sensor
 from spectm.training.settings import Settings
-from tests.conftest import BANDS_NM, Study
+from tests.study import BANDS_NM, Study
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ def test_what_is_refused(text, said):
         parse_expression(text)
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="r7051+-*/() .sqrtlog_[]'=\\\n\0", max_size=60))
 def test_any_text_is_read_or_refused_in_words(text):
     try:

@@ -12,7 +12,7 @@ from spectm.spectral.indices import ndci
 from spectm.training.blend import Blend, Member, spectral_views
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
-from tests.conftest import BANDS_NM, Study
+from tests.study import BANDS_NM, Study
 
 RNG = np.random.default_rng(0)
 N = 60

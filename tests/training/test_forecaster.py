@@ -18,7 +18,7 @@ from spectm.training.forecaster import Forecaster, train_forecaster
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
 from spectm.training.released import load, save_forecaster
-from tests.conftest import Study
+from tests.study import Study
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,7 @@ def test_hidden_reflectance_in_the_readers_array_does_not_reach_the_encoder(
 # Training
 
 
+@pytest.mark.slow
 def test_pretraining_learns(make_patches, make_settings, fabric) -> None:
     settings = make_settings(steps=60, masking=MaskingConfig(bands_per_token=3))
     done = pretrain(fabric, [make_patches()], settings, seed=0)

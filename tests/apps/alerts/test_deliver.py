@@ -161,6 +161,7 @@ def test_a_line_written_by_hand_stops_no_other(tmp_path: Path) -> None:
     assert len(at.mails) == 1
 
 
+@pytest.mark.slow
 def test_hostile_receivers_hold_up_nobody(tmp_path: Path) -> None:
     """Slow, endless, senseless and absent ones beside two that are well."""
     with ExitStack() as stack:
@@ -191,6 +192,7 @@ def test_hostile_receivers_hold_up_nobody(tmp_path: Path) -> None:
     assert len(why) == 6
 
 
+@pytest.mark.slow
 def test_the_time_of_the_run_ends_an_attempt_that_has_more(tmp_path: Path) -> None:
     with desk(drip) as slow:
         one = hook(slow.port, timeout=30.0)
@@ -200,6 +202,7 @@ def test_the_time_of_the_run_ends_an_attempt_that_has_more(tmp_path: Path) -> No
         assert len(slow.requests) == 1  # no time for another
 
 
+@pytest.mark.slow
 def test_the_run_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a thread hangs in what can't be ended, such as a look-up of a name."""
     monkeypatch.setattr(delivering, "GRACE_S", 0.1)

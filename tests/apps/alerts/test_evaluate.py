@@ -14,6 +14,7 @@ NAN = np.nan
 TOP = [[10.0, 51.9], [10.4, 51.9], [10.4, 52.0], [10.0, 52.0]]  # the first row alone
 
 
+@pytest.mark.slow
 def test_a_place_says_what_its_cell_says() -> None:
     field = np.zeros(GRID.shape)
     field[1, 2] = 0.7

@@ -259,6 +259,7 @@ def test_another_question_or_horizon_holds_nothing_back() -> None:
         assert decide(found(1, 0.6, repeat_after=100), journal).outcome == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     st.lists(st.sampled_from([None, 0.3, 0.5, 0.6, 0.7, 0.9]), min_size=1, max_size=12),

@@ -28,6 +28,7 @@ def rewritten(folder: Path, period: Period) -> None:
     finish_period(folder / MAPS, period, known)
 
 
+@pytest.mark.slow
 def test_asks_again_where_a_period_was_rewritten_meanwhile(copy: Path) -> None:
     area, asked = Area("copy", copy), []
 
@@ -41,12 +42,14 @@ def test_asks_again_where_a_period_was_rewritten_meanwhile(copy: Path) -> None:
     assert asked[0] is not asked[1]  # the store was opened anew
 
 
+@pytest.mark.slow
 def test_gives_up_where_a_store_goes_on_changing(copy: Path) -> None:
     area = Area("copy", copy)
     with pytest.raises(BusyError, match="being written"):
         area.ask(lambda now: rewritten(copy, periods_of(now.store)[0]))
 
 
+@pytest.mark.slow
 def test_a_period_that_is_being_rewritten_is_not_shown(copy: Path) -> None:
     area = Area("copy", copy)
     client = TestClient(create_app({"copy": area}))
@@ -59,6 +62,7 @@ def test_a_period_that_is_being_rewritten_is_not_shown(copy: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_store_that_is_gone_is_answered_for(copy: Path) -> None:
     client = TestClient(create_app({"copy": Area("copy", copy)}))
     record = (copy / RECORD).read_text()
@@ -71,6 +75,7 @@ def test_a_store_that_is_gone_is_answered_for(copy: Path) -> None:
     assert client.get("/api/v1/areas/copy").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_new_period_is_seen_without_a_restart(tmp_path: Path) -> None:
     folder = make_store(tmp_path / "store", unfinished=(2,))
     area = Area("store", folder)
@@ -81,6 +86,7 @@ def test_a_new_period_is_seen_without_a_restart(tmp_path: Path) -> None:
     assert area.ask(lambda now: len(periods_of(now.store))) == 3
 
 
+@pytest.mark.slow
 def test_areas_are_named_after_folders_or_as_they_are_told(week: Store, tmp_path: Path) -> None:
     demo = tmp_path / "Western Lake 2024"
     shutil.copytree(week.folder, demo / "predictions")
