@@ -88,7 +88,7 @@ def test_a_map_is_compared_where_both_are(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_whole_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo"
-    small = ("--first", "07-20", "--last", "08-28", "--every", "4", "--steps", "5")
+    small = ("--first", "07-20", "--last", "08-28", "--every", "5", "--steps", "5")
     assert main(["demo", "--out", str(out), *small]) == 0
     said = capfd.readouterr().out
     assert said.count("\n$ spectm ") == 9

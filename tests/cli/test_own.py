@@ -150,6 +150,7 @@ def test_workers_of_evaluate_know_an_index_from_python(leaves, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_tour_runs_as_written(tmp_path):
     page = ROOT / "docs" / "own-sensor.md"
     tour = subprocess.run(

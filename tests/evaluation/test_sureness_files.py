@@ -125,6 +125,7 @@ def test_only_what_there_is_is_written(lines):
     assert withheld_verdicts(sure_of(without), "current") == []
 
 
+@pytest.mark.slow
 def test_what_is_said(page):
     assert page["intervals"]["title"] == "Current week"
     said = page["intervals"]["says"]
@@ -153,6 +154,7 @@ def test_coverage_that_fails_is_told():
     assert said.endswith("There is nothing to hold them against.")
 
 
+@pytest.mark.slow
 def test_flags_are_told(page):
     assert page["familiar"]["says"] == [
         "Of the lake's own 10 dates, held out, 5 % [0, 38] are flagged (5 % are meant to be: inside the "
@@ -192,6 +194,7 @@ def test_ranges_that_agree_by_hand():
     assert agreeing_ranges(sure, "current", "gp", 8.0) == "n/a"
 
 
+@pytest.mark.slow
 def test_tables_of_the_page(page):
     intervals, parts = (markdown(table) for table in page["intervals"]["tables"])
     assert "| blend-plain | 1.00 [1.00, 1.00] |" in intervals
@@ -218,6 +221,7 @@ def test_tables_of_the_page(page):
     assert other.rows == [("shelf", "100", "10", "90 %", "90 % [55, 100]", "new place 100 %")]
 
 
+@pytest.mark.slow
 def test_figures_hold_what_the_tables_hold(page):
     pictures = [p for part in ("intervals", "exceedance", "withheld") for p in page[part]["pictures"]]
     assert len(pictures) == 1 + 2 + 1

@@ -12,7 +12,7 @@ from tests.apps.alerts.at_work import desk
 from tests.apps.stores import make_store
 from tests.processes import python
 
-N_KILLS = 24
+N_KILLS = 12
 DAYS = ("2024-08-04", "2024-08-12", "2024-08-20", "2024-08-28", "2024-09-05")
 
 RULE = """
