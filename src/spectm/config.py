@@ -12,7 +12,7 @@ import tomli_w
 
 from spectm.errors import ConfigError
 
-__all__ = ["from_mapping", "read_settings", "to_toml"]
+__all__ = ["changed", "from_mapping", "read_settings", "to_toml"]
 
 T = TypeVar("T")
 
@@ -42,13 +42,22 @@ def read_settings(kind: type[T], path: Path | None, overrides: Sequence[str] = (
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"can't read settings from {path}: {error}") from error
     for text in overrides:
-        key, found, value = text.partition("=")
-        if not found:
-            raise ConfigError(
-                f"an override looks like section.key=value, such as masking.guard_nm=5; found {text!r}"
-            )
-        _put(values, key.strip().split("."), _toml_value(value.strip()), text)
+        _override(values, text)
     return from_mapping(kind, values, where=str(path) if path else "settings")
+
+
+def changed(settings: T, overrides: Sequence[str]) -> T:
+    """The same settings with ``section.key=value`` overrides on top.
+
+    Raises
+    ------
+    ConfigError
+        On an unknown key or a value of the wrong type.
+    """
+    values: dict[str, Any] = {}
+    for text in overrides:
+        _override(values, text)
+    return from_mapping(type(settings), values, base=settings)
 
 
 def from_mapping(
@@ -89,6 +98,16 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
     return list(value) if isinstance(value, tuple) else value
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    """Put what ``section.key=value`` says among the values of a file."""
+    key, found, value = text.partition("=")
+    if not found:
+        raise ConfigError(
+            f"an override looks like section.key=value, such as masking.guard_nm=5; found {text!r}"
+        )
+    _put(values, key.strip().split("."), _toml_value(value.strip()), text)
 
 
 def _put(values: dict[str, Any], keys: list[str], value: Any, text: str) -> None:

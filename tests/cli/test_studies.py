@@ -30,7 +30,7 @@ def near(study, task: str, rows, error: float, seed: int) -> list[dict[str, obje
     ]
 
 
-def ablation_job(study, scope, name, seed):
+def ablation_job(study, scope, name, variant, seed):
     """Without pretraining the error is 0.4, else 0.2 with a reference, 0.1 with both sources, or 0.25."""
     known = {"no-pretraining": 0.4, "targeted": 0.2, "real": 0.2, "real-and-simulated": 0.1}
     error = known.get(name, 0.25)
@@ -124,6 +124,24 @@ def test_ablate_writes_tables_page_and_figure(words, tmp_path, monkeypatch, caps
     assert main(["ablate", *words, "--seeds", "3", "--set", "masking.guard_nm=5"]) == 1
     assert "settings.masking.guard_nm differ" in capsys.readouterr().err
     assert "guard_nm = 0" in (out / "settings.toml").read_text()
+
+
+@pytest.mark.slow
+def test_ablate_compares_settings(words, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(ablation, "_job", ablation_job)
+    results = tmp_path / "page.md"
+    asked = ["ablate", *words, "--seeds", "2", "--results", str(results)]
+    assert main([*asked, "--try", "pretraining.loop.stepps=9"]) == 1
+    assert "unknown key 'stepps'; did you mean 'steps'?" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    larger = ["--try", "encoder.width=32; encoder.depth=1"]
+    assert main([*asked, "--try", "pretraining.loop.steps=9", *larger]) == 0
+    page = (tmp_path / "out" / "ablation.md").read_text()
+    assert section(results.read_text(), "pretraining-settings") == page
+    assert page.startswith("# Settings of pretraining\n\nWritten with spectm")
+    assert "--try pretraining.loop.steps=9 --try 'encoder.width=32; encoder.depth=1' --labels" in page
+    assert "| encoder.width=32; encoder.depth=1 | " in page
+    assert "2 seeds, 30 pretrainings." in page  # 3 variants, 5 blocks
 
 
 @pytest.mark.slow

@@ -107,6 +107,23 @@ def test_variants_change_one_thing(settings: Settings) -> None:
     assert [name for name, variant in ABLATED.items() if not variant.pretrained] == ["no-pretraining"]
 
 
+def test_other_settings_are_the_reference_but_for_what_they_say(whole, settings) -> None:
+    tries = ("masking.strategy=block", "pretraining.loop.steps=7; encoder.depth=3")
+    variants = ablation._variants(whole, AblationConfig(tries=tries))
+    assert list(variants) == [REFERENCE, *tries]
+    started = replace(settings, masking=replace(settings.masking, strategy="random", guard_nm=5.0))
+    one, other = (variants[text].change(started) for text in tries)
+    assert one == replace(started, masking=replace(started.masking, strategy="block"))
+    assert other.masking.strategy == "targeted"
+    assert (other.pretraining.loop.steps, other.encoder.depth, other.masking.guard_nm) == (7, 3, 5.0)
+    assert other.encoder.width == settings.encoder.width
+
+
+def test_settings_and_sources_are_compared_one_by_one(of_sources) -> None:
+    with pytest.raises(ConfigError, match="found both: run one first"):
+        ablation._variants(of_sources, AblationConfig(tries=("encoder.depth=3",)))
+
+
 def test_differences_are_paired_over_seeds(whole) -> None:
     """Seed 1 is worse for both by as much as for the reference, so that the difference is the same."""
     task = whole.tasks["current"]
@@ -235,8 +252,8 @@ def test_every_variant_can_be_pretrained(whole, of_sources) -> None:
     scope = next(iter(ablation.trainable_scopes(whole, "leave-date-out")))
     means = {}
     for one, names in ((whole, ABLATED), (of_sources, SOURCES)):
-        for name in names:
-            lines = pd.DataFrame(ablation._job(one, scope, name, 0))
+        for name, variant in names.items():
+            lines = pd.DataFrame(ablation._job(one, scope, name, variant, 0))
             assert np.isfinite(lines["mean"]).all(), name
             assert set(lines["head"]) == {"probe", "blend"}
             means[name] = lines["mean"].to_numpy()

@@ -20,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Change one thing in pretraining at a time (masking strategy, tasks, none at all) and compare with "
         "targeted masking and all tasks, leave-date-out, paired over seeds and dates. With --simulated, "
-        "compare the spectra pretrained on instead: real, simulated, both, none. Writes ablation.csv, "
-        "ablation.md and ablation.png. It takes hours: after Ctrl-C, the same command goes on."
+        "compare the spectra pretrained on instead: real, simulated, both, none; with --try, other settings. "
+        "Writes ablation.csv, ablation.md and ablation.png. It takes hours: after Ctrl-C, the same command "
+        "goes on."
     )
     parser.epilog = (
         "examples:\n"
@@ -32,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels runs/demo/lake/laboratory --out runs/simulated\n"
         "pretraining on spectra of a simulated lake beside real ones:\n"
         "  spectm ablate --patches patches.nc --unlabelled pixels.nc --simulated runs/demo/patches.nc "
-        "--labels glerl/ --out runs/sources"
+        "--labels glerl/ --out runs/sources\n"
+        "longer pretraining, and a larger encoder:\n"
+        "  spectm ablate --patches patches.nc --unlabelled pixels.nc --labels glerl/ --out runs/settings "
+        "--try pretraining.loop.steps=1000 --try 'encoder.width=128; encoder.depth=4'"
     )
     add_study(parser, quick="two seeds, short pretraining: to see that it works")
     parser.add_argument(
@@ -42,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="patches of a simulated lake: compare sources of pretraining; may be repeated",
+    )
+    parser.add_argument(
+        "--try",
+        dest="tries",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="compare with other settings of pretraining, several of them with ';' between; may be repeated",
     )
 
 
@@ -53,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
     usual = QUICK_SEEDS if args.quick else AblationConfig().seeds
     seeds = usual if args.seeds is None else args.seeds
-    config = AblationConfig(seeds=seeds, workers=args.workers)
+    config = AblationConfig(seeds=seeds, workers=args.workers, tries=tuple(args.tries))
     settings, data = read_study(args)
     simulated, more = _simulated(args, data)
     given = (data.patches, data.labels, data.unlabelled, settings, config, args.out)
@@ -63,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
     page = ablation_page(table, record)
     write_text(args.out / "ablation.md", page)
     draw_ablation(table, args.out / "ablation.png", note=note_of(record))
-    section = "pretraining-sources" if simulated else section_of("ablate", data)
+    section = (
+        "pretraining-sources"
+        if simulated
+        else section_of("pretraining-settings" if args.tries else "ablate", data)
+    )
     written = [args.out / f"ablation.{kind}" for kind in ("csv", "png", "md")]
     publish(page, section, written, args.results)
     return 0

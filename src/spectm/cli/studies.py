@@ -61,6 +61,7 @@ def _words(args: argparse.Namespace) -> Sequence[str]:
     words = ["spectm", args.command, "--patches", str(args.patches)]
     for option in ("unlabelled", "simulated"):
         words += [word for name in getattr(args, option, []) for word in (f"--{option}", str(name))]
+    words += [word for text in getattr(args, "tries", []) for word in ("--try", text)]
     words += ["--labels", str(args.labels), "--out", "DIR", "--config", "settings.toml"]
     asked = {name: value for name in OWN_WORDS if (value := getattr(args, name, None))}
     words += [word for name, value in asked.items() for word in (f"--{name}", str(value))]

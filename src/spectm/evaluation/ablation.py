@@ -1,6 +1,6 @@
-"""Which masking, pretraining tasks and spectra help: one thing changed at a time, seeds and dates paired."""
+"""What helps in pretraining: masks, tasks, spectra, settings; one change each, seeds and dates paired."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from lightning_fabric import Fabric
 
+from spectm.config import changed
 from spectm.data.context import Context
 from spectm.data.labels import Labels
 from spectm.data.matchups import TASKS
@@ -84,11 +85,15 @@ class AblationConfig:
         Processes; each computes on one thread.
     tasks : tuple of str
         "current", "ahead".
+    tries : tuple of str
+        Other settings, each ``section.key=value``, or several with a semicolon between them: what is compared
+        with the reference instead of `ABLATED`.
     """
 
     seeds: int = 10
     workers: int = 2
     tasks: tuple[str, ...] = TASKS
+    tries: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.seeds, self.workers) < 1:
@@ -142,12 +147,12 @@ def ablate(
     """
     study = headline_study(patches, labels, unlabelled, settings, config.tasks)
     study = replace(study, simulated=tuple(simulated))
-    variants = _variants(study)
+    variants = _variants(study, config)
     for variant in variants.values():
         variant.change(settings)  # what can't be is refused before anything is run
     blocks = list(trainable_scopes(study, HEADLINE))
     keep_identity(out, {**identity, "settings": asdict(settings), "tasks": config.tasks})
-    jobs = dict(_jobs(study, blocks, config.seeds))
+    jobs = dict(_jobs(study, blocks, variants, config.seeds))
     lines = run_jobs(jobs, out, workers=config.workers, doing="ablating", progress=progress)
     table = compared(study, lines)
     trained = [len(blocks) * variants[name].pretrained for name in table["variant"]]
@@ -156,21 +161,34 @@ def ablate(
     return table
 
 
-def _variants(study: Study) -> dict[str, Variant]:
+def _variants(study: Study, config: AblationConfig) -> Mapping[str, Variant]:
+    if study.simulated and config.tries:
+        raise ConfigError(
+            "wanted simulated spectra or other settings to be compared, found both: run one first."
+        )
+    if config.tries:
+        return {REFERENCE: ABLATED[REFERENCE], **{text: _trying(text) for text in config.tries}}
     return SOURCES if study.simulated else ABLATED
 
 
-def _jobs(study: Study, blocks: Sequence[Scope], seeds: int) -> Iterator[tuple[str, Job]]:
+def _trying(text: str) -> Variant:
+    """The reference with other settings."""
+    overrides = [part.strip() for part in text.split(";")]
+    return Variant(change=lambda settings: changed(ABLATED[REFERENCE].change(settings), overrides))
+
+
+def _jobs(
+    study: Study, blocks: Sequence[Scope], variants: Mapping[str, Variant], seeds: int
+) -> Iterator[tuple[str, Job]]:
     """Seed by seed, so that an interrupted run has all variants of the first ones."""
     for seed in range(seeds):
         for scope in blocks:
-            for name in _variants(study):
-                yield job_name(scope.name, name, seed), partial(_job, study, scope, name, seed)
+            for name, variant in variants.items():
+                yield job_name(scope.name, name, seed), partial(_job, study, scope, name, variant, seed)
 
 
-def _job(study: Study, scope: Scope, name: str, seed: int) -> list[dict[str, Any]]:
+def _job(study: Study, scope: Scope, name: str, variant: Variant, seed: int) -> list[dict[str, Any]]:
     """One pretraining, and both heads on all folds that stand on it."""
-    variant = _variants(study)[name]
     fabric = Fabric(accelerator="cpu", devices=1)
     model, _ = blind_pretraining(study, scope, seed, variant, variant.change(study.settings), fabric)
     views = spectral_views(study.patches, model.encoder, indices=study.settings.indices.chosen())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from spectm.evaluation.ablation import HEADS, REAL, REFERENCES
+from spectm.evaluation.ablation import ABLATED, HEADS, REAL, REFERENCES
 from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, number, origin_of, reading
 from spectm.evaluation.label_curves import FLOOR_MODEL
 from spectm.evaluation.report_tables import Table, markdown
@@ -19,7 +19,7 @@ DRAWS_FOR_CLAIMS = 20
 
 
 def ablation_page(table: pd.DataFrame, record: Mapping[str, Any]) -> str:
-    """What targeted masking and each pretraining task are worth; or spectra of a simulated lake.
+    """What targeted masking and each pretraining task are worth; or simulated spectra; or other settings.
 
     Parameters
     ----------
@@ -33,7 +33,12 @@ def ablation_page(table: pd.DataFrame, record: Mapping[str, Any]) -> str:
     pretrainings = int(table.drop_duplicates("variant")["n_pretrainings"].sum())
     reference = str(table["reference"].iloc[0])
     of_sources = reference == REAL
-    subject = "Pretraining on real and simulated spectra" if of_sources else "Masking and pretraining tasks"
+    if of_sources:
+        subject = "Pretraining on real and simulated spectra"
+    elif set(table["variant"]) <= ABLATED.keys():
+        subject = "Masking and pretraining tasks"
+    else:
+        subject = "Settings of pretraining"
     counted = _counted(seeds, "seed")
     made = f"{counted}, {_counted(pretrainings, 'pretraining')}."
     blocks = [
