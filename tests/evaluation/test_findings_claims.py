@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from spectm.evaluation import findings
+from spectm.evaluation.report_tables import pair_table
 from spectm.evaluation.run_folder import read_run_folder
 from spectm.evaluation.summary import results_page
 from tests.evaluation.conftest import MODELS
@@ -77,3 +78,35 @@ def test_pairs_say_what_could_be_seen(folder) -> None:
     )
     said = findings.versus_baselines(read_run_folder(folder), "current")
     assert any("(0.14 is the least that would be found four times in five)" in line for line in said)
+
+
+def test_pairs_are_read_by_their_corrected_interval(folder) -> None:
+    path = folder / "pairs.csv"
+    pairs = pd.read_csv(path).assign(r2_difference=0.1, low=0.05, high=0.15)
+    pairs.assign(corrected_low=-0.02, corrected_high=0.2, p_corrected=0.1, detectable=0.14).to_csv(
+        path, index=False
+    )
+    table = pair_table(read_run_folder(folder), "current")
+    assert table is not None
+    assert {row[-1] for row in table.rows} == {"not told apart"}
+    assert table.rows[0][2:6] == ("0.10 [0.05, 0.15]", "[-0.02, 0.20]", "0.100", "0.14")
+    pairs.to_csv(path, index=False)  # as an earlier version wrote it
+    assert {row[-1] for row in pair_table(read_run_folder(folder), "current").rows} == {"spectm better"}
+
+
+def test_the_calendar_is_beaten_by_what_is_left_when_corrected(folder) -> None:
+    """Two of what sees the spectrum are off by 0.4, one by less, one by more than the calendar."""
+    spread = np.array([1.0, 0.8, 1.1, 1.3, 0.9, 1.0, 1.2, 0.7, 1.0, 0.9, 1.1, 1.0])
+    rewrite(folder, {("gp", "season"): 0.3 * spread, ("ridge", "none"): 0.7 * spread})
+    run = read_run_folder(folder)
+    gained = findings.gains_over_calendar(run, "current")
+    seeing = [("ridge", "none"), ("spectm", "none"), ("gp", "season"), ("spectm", "season")]
+    left = sum(gained[key].corrected_low > 0 for key in seeing)
+    assert 0 < left < 4
+    said = findings.adds_to_calendar(run, "current")
+    assert said.startswith("The spectrum adds to the calendar: of 4 models")
+    assert f"above zero; corrected for all rows of the table, {left} ha" in said
+    rewrite(folder, dict.fromkeys(seeing, 0.49 * spread[::-1]))
+    said = findings.adds_to_calendar(read_run_folder(folder), "current")
+    assert said.startswith("This run does not show that the spectrum adds to the calendar: of 4 models")
+    assert "corrected for all rows of the table, none has an R2 above" in said

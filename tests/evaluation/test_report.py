@@ -94,7 +94,9 @@ def test_the_summary_says_what_the_numbers_say(quick, make_run_folder):
     # ridge, gp and twice spectm see the spectrum and no laboratory value; gp's interval alone is above zero
     assert "The spectrum adds to the calendar: of 4 models" in text
     assert "1 has a skill" in text
-    assert "The highest is 0.19 [0.03, 0.33], by gp, given spectrum and season. 1 of them is worse" in text
+    assert (
+        "The highest skill is 0.19 [0.03, 0.33], by gp, given spectrum and season. 1 of them is worse" in text
+    )
     assert "The best baseline given the same is gp, and the difference in R² is −0.03 [−0.12, 0.08]" in text
     assert "to exceed about 0.10 to be seen" in text  # half of 0.08 + 0.12
     assert "one season (2024)" in text

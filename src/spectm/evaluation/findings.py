@@ -243,21 +243,32 @@ def adds_to_calendar(run: RunFolder, task: str) -> str:
     better = int((seeing["skill_climatology_low"] > 0).sum())
     worse = int((seeing["skill_climatology_high"] < 0).sum())
     best = _row(seeing, int(seeing["skill_climatology"].argmax()))
-    named = f"{estimate(best, 'skill_climatology')}, by {with_context(best)}"
     models = f"{len(seeing)} model{'s' if len(seeing) > 1 else ''}"
-    counted = f"{worse} of them {'is' if worse == 1 else 'are'} worse than the calendar."
-    if better:
-        return (
-            f"The spectrum adds to the calendar: of {models} that see it, and no recent laboratory value, "
-            f"{better} {'has' if better == 1 else 'have'} a skill against the climatology whose 95 % "
-            f"interval lies above zero. The highest is {named}. {counted} With many models tried, a single "
-            "one would prove little."
-        )
-    return (
-        f"This run does not show that the spectrum adds to the calendar: of {models} that see it, and no "
-        "recent laboratory value, none has a skill against the climatology whose 95 % interval lies above "
-        f"zero. The highest is {named}. {counted}"
+    text = (
+        f"of {models} that see it, and no recent laboratory value, {_have(better)} a skill against the "
+        "climatology whose 95 % interval lies above zero"
     )
+    shown = better
+    if gained := gains_over_calendar(run, task):
+        own = [gained.get(key) for key in zip(seeing["model"], seeing["context"], strict=True)]
+        shown = sum(claim is not None and claim.corrected_low > 0 for claim in own)
+        text += f"; corrected for all rows of the table, {_have(shown)} an R2 above the climatology's"
+    lead = "The spectrum" if shown else "This run does not show that the spectrum"
+    return (
+        f"{lead} adds to the calendar: {text}. The highest skill is {estimate(best, 'skill_climatology')}, "
+        f"by {with_context(best)}. {worse} of them {'is' if worse == 1 else 'are'} worse than the calendar."
+    )
+
+
+def _have(count: int) -> str:
+    """How many models have what follows.
+
+    Examples
+    --------
+    >>> _have(0), _have(1), _have(3)
+    ('none has', '1 has', '3 have')
+    """
+    return f"{count or 'none'} {'has' if count < 2 else 'have'}"
 
 
 def versus_baselines(run: RunFolder, task: str, models: Sequence[str] = PAIRED) -> list[str]:

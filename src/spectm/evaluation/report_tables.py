@@ -1,5 +1,6 @@
 """Tables of a run as text: the page and the Markdown show the same ones."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -262,12 +263,26 @@ def pair_table(run: RunFolder, task: str) -> Table | None:
             f"{row['model']} minus {row['against']}",
             str(row["context"]),
             bracketed(row["r2_difference"], row["low"], row["high"]),
-            _said_of(str(row["model"]), reading(row["low"], row["high"])),
+            *_corrected_cells(row),
+            _said_of(str(row["model"]), _corrected_reading(row)),
         )
         for row in pairs.to_dict("records")
     ]
     caption = f"{TASK_TITLES.get(task, task)}: paired differences in R2, {HEADLINE}"
-    return Table(caption, ("Pair", "Context", "Difference [95 %]", "Reading"), rows, _breaks(pairs))
+    columns = ("Pair", "Context", "Difference [95 %]", "Corrected", "p", "Detectable", "Reading")
+    return Table(caption, columns, rows, _breaks(pairs))
+
+
+def _corrected_cells(row: Row) -> tuple[str, str, str]:
+    """Interval and p for all pairs of one model and context at once, and what was detectable."""
+    interval = f"[{number(row['corrected_low'])}, {number(row['corrected_high'])}]"
+    return interval, number(row["p_corrected"], 3), number(row["detectable"])
+
+
+def _corrected_reading(row: Row) -> str:
+    """By the corrected interval; by the plain one where a file of an earlier version has no other."""
+    known = math.isfinite(row["corrected_low"] + row["corrected_high"])
+    return reading(row["corrected_low"], row["corrected_high"]) if known else reading(row["low"], row["high"])
 
 
 def _said_of(model: str, said: str) -> str:
