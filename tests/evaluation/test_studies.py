@@ -12,6 +12,7 @@ from spectm.errors import ConfigError, ReportError
 from spectm.evaluation import ablation, jobs, protocol
 from spectm.evaluation.ablation import ABLATED, REFERENCE, SOURCES, AblationConfig, ablate, compared
 from spectm.evaluation.baselines import make_baseline
+from spectm.evaluation.blends import BLENDS
 from spectm.evaluation.jobs import keep_identity, run_jobs
 from spectm.evaluation.label_curves import curves, equal_labels, labels_needed
 from spectm.evaluation.label_efficiency import (
@@ -287,7 +288,7 @@ def test_workers_do_not_matter(study, settings, tmp_path) -> None:
 
 @pytest.mark.slow
 def test_every_baseline_runs_on_ten_rows(whole) -> None:
-    plain = [name for name in COMPARED if not name.startswith("spectm") and name != "blend-plain"]
+    plain = [name for name in COMPARED if not name.startswith("spectm") and name not in BLENDS]
     assert len(plain) == 9
     task = whole.tasks["ahead"]
     for by in ("dates", "rows"):

@@ -45,7 +45,7 @@ SPECTM: dict[str, tuple[str, ...]] = {
 }
 """Models on a pretrained encoder: the views of a blend; none for the ridge probe."""
 NO_SPECTRUM = ("climatology", "persistence")  # nothing in them is learned from labels of this year
-PLAIN = (*(name for name in BASELINES if name not in NO_SPECTRUM), "blend-plain")
+PLAIN = (*(name for name in BASELINES if name not in NO_SPECTRUM), *BLENDS)
 COMPARED = (*SPECTM, *PLAIN)
 
 

@@ -71,7 +71,7 @@ def date_folds(dates: IntArray, n_folds: int, rng: np.random.Generator) -> IntAr
 
 
 def separate(real: Spectra, simulated: Spectra, name: str, *, seed: int, rounds: int = ROUNDS) -> Separation:
-    """Train gradient boosting to tell the two apart, and test it on dates that it never saw.
+    """Train gradient boosting to tell the two apart, and test it on days of each lake that it never saw.
 
     Parameters
     ----------
