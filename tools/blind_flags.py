@@ -4,12 +4,14 @@
 
 DATA holds pace_station_patches.nc and pace_pixels.nc. Dates are dealt into five sets: every fifth date, or
 neighbours. For each set a model is pretrained without it and what lies within 60 hours; what the model makes
-of the other dates sets the limits, and the set is judged by them. One table for each way to deal.
+of the other dates sets the limits, and the set is judged by them, as it is and with something wrong with it:
+what a released model does, with its encoder and the limits that belong to it. One table for each way to deal.
 """
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from lightning_fabric import Fabric
 from spectm.data.patches import Patches, read_patches
 from spectm.data.splits import excluded_by
 from spectm.evaluation.calibration_scores import binomial_interval
-from spectm.evaluation.sureness_familiar import fitted_to, flag_shares, judgements
+from spectm.evaluation.sureness_corruptions import corruptions, mild_changes
+from spectm.evaluation.sureness_familiar import ANY, LAKE, fitted_to, flag_shares, judgements
 from spectm.evaluation.sureness_findings import percent
+from spectm.model.spectm import SpecTM
 from spectm.training.blend import spectral_views
 from spectm.training.forecast import local_days
 from spectm.training.forecaster import seen_by
@@ -30,6 +34,7 @@ from spectm.training.pretrain import pretrain
 from spectm.training.settings import Settings
 
 BoolArray = npt.NDArray[np.bool_]
+Seen = dict[str, Any]
 SETS = 5
 
 
@@ -44,14 +49,18 @@ def dealt(dates: npt.NDArray[np.str_]) -> dict[str, list[npt.NDArray[np.str_]]]:
 
 def blind_to(
     patches: Patches, unlabelled: Sequence[Patches], test: BoolArray, settings: Settings
-) -> tuple[BoolArray, Mapping[str, Any]]:
-    """Patches that were learned from, and what a model pretrained on them makes of all patches."""
+) -> tuple[BoolArray, SpecTM]:
+    """Patches that were learned from, and a model pretrained on them."""
     times = np.concatenate([patches.first[test], patches.last[test]])
     kept = ~test & ~excluded_by(patches.first, times, until=patches.last)
     sources = [patches.select(kept)]
     sources += [one.select(~excluded_by(one.first, times, until=one.last)) for one in unlabelled]
-    model = pretrain(Fabric(accelerator="cpu", devices=1), sources, settings, seed=0).model.eval()
-    return kept, seen_by(patches, (model,), (spectral_views(patches, model.encoder),))
+    return kept, pretrain(Fabric(accelerator="cpu", devices=1), sources, settings, seed=0).model.eval()
+
+
+def made_of(patches: Patches, model: SpecTM) -> Seen:
+    """What a model makes of patches."""
+    return seen_by(patches, (model,), (spectral_views(patches, model.encoder),))
 
 
 def blind_shares(
@@ -60,24 +69,37 @@ def blind_shares(
     sets: Sequence[npt.NDArray[np.str_]],
     settings: Settings,
 ) -> pd.DataFrame:
-    """Shares that are flagged when each set of dates is left out: see `flag_shares`."""
+    """Shares that are flagged when each set of dates is left out: see `flag_shares`.
+
+    Of `LAKE`, as the spectra are, and of each of `corruptions` and `mild_changes`, as patches of one pixel.
+    """
     days, whole = local_days(patches.time), np.isfinite(patches.mean_spectrum()).all(axis=1)
-    parts = []
+    rng, found = np.random.default_rng(0), dict[str, list[pd.DataFrame]]()
     for names in sets:
-        test = whole & np.isin(days, names)
-        kept, seen = blind_to(patches, unlabelled, np.isin(days, names), settings)
-        known = fitted_to(patches, seen, kept)
-        flags = known.flag(**{name: values[test] for name, values in seen.items()})
-        parts.append(judgements(flags, days[test]))
-    return flag_shares("blind", pd.concat(parts).fillna(False))
+        kept, model = blind_to(patches, unlabelled, np.isin(days, names), settings)
+        known = fitted_to(patches, made_of(patches, model), kept)
+        tested = patches.select(np.flatnonzero(whole & np.isin(days, names)))
+        spectra = tested.mean_spectrum()
+        wrong = corruptions(spectra, patches.wavelength, rng) | mild_changes(spectra)
+        judged = {name: replace(tested, Rrs=_one_pixel(Rrs)) for name, Rrs in wrong.items()}
+        for name, one in ({LAKE: tested} | judged).items():
+            part = judgements(known.flag(**made_of(one, model)), local_days(one.time))
+            found.setdefault(name, []).append(part)
+    shares = [flag_shares(name, pd.concat(parts).fillna(False)) for name, parts in found.items()]
+    return pd.concat(shares, ignore_index=True)
+
+
+def _one_pixel(spectra: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    return spectra[:, :, None, None].astype(np.float32)
 
 
 def table(shares: pd.DataFrame) -> str:
-    """Markdown."""
-    lines = ["| Reason | Spectra | Dates, mean [95 %] |", "|---|---|---|"]
-    for row in shares.to_dict("records"):
+    """Markdown: the lake by reason, all else by any."""
+    lines = ["| Spectra | Reason | Flagged | Dates, mean [95 %] |", "|---|---|---|---|"]
+    for row in shares[shares["spectra"].eq(LAKE) | shares["reason"].eq(ANY)].to_dict("records"):
         found = binomial_interval(row["share_of_dates"], row["n_dates"])
-        lines.append(f"| {row['reason']} | {100 * row['share']:.0f} % | {percent(found)} |")
+        share = f"{100 * row['share']:.0f} %"
+        lines.append(f"| {row['spectra']} | {row['reason']} | {share} | {percent(found)} |")
     return "\n".join(lines)
 
 

@@ -309,7 +309,8 @@ def test_a_blind_encoder_sees_nothing_of_what_is_judged(study: Study, monkeypatc
     settings = EvaluationSettings(encoder=EncoderConfig(width=16, depth=1, heads=2))
     time = study.patches.time
     test = time.astype("datetime64[D]") == np.datetime64("2024-07-08")
-    kept, seen = blind_flags.blind_to(study.patches, [study.patches], test, settings)
+    kept, model = blind_flags.blind_to(study.patches, [study.patches], test, settings)
+    seen = blind_flags.made_of(study.patches, model)
     apart = np.abs(time[:, None] - time[test]).min(axis=1)
     assert test.sum() > 1
     assert (kept == (apart > np.timedelta64(60, "h"))).all()
