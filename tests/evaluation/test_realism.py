@@ -13,7 +13,7 @@ from spectm.data.patches import read_patches
 from spectm.errors import LabelError, PatchError
 from spectm.evaluation.realism import RealismSettings, compare
 from spectm.evaluation.realism_classifier import FORMS, date_folds, differences, form, separate
-from spectm.evaluation.realism_record import record_table
+from spectm.evaluation.realism_record import QUANTITIES, rank_table, record_table
 from spectm.evaluation.realism_spectra import (
     Spectra,
     angles_to_nearest,
@@ -193,6 +193,33 @@ def test_spectra_of_the_season_only(study: Study) -> None:
     }
     with pytest.raises(PatchError, match="April to October"):
         real_spectra(type(patches)(**kept, time=winter, source="winter.nc"))
+
+
+def test_the_record_by_month_by_station_and_its_ranks(lake_erie: Path) -> None:
+    """A made-up laboratory of four samples; the real one counted by hand in its files."""
+    ours = pd.DataFrame(
+        {"station": ["WE2", "WE2", "WE4", "WE4"], "date": ["2024-04-08", *["2024-08-05"] * 3]}
+    )
+    for name, values in zip(QUANTITIES, ([1, 2, 3, 4], [4, 1, 3, 9], [8, 5, 5, 2]), strict=False):
+        ours[name] = np.array(values, dtype=float)
+    ours["cdom"], ours["microcystin"] = 1.0, [0.1, 0.3, np.nan, 0.5]
+    for name in QUANTITIES:
+        ours[f"{name}_below_detection"] = ours[name] == 0.1
+    labels = read_labels(lake_erie / "glerl")
+    table = record_table(labels, ours).set_index(["group", "quantity"])
+    assert table.loc[(4, "microcystin"), "real_below"] == 1  # 24 of 24; 11 samples were not measured
+    assert table.loc[(4, "microcystin"), "n_real"] == 24
+    assert table.loc[(5, "microcystin"), "real_below"] == pytest.approx(74 / 78)
+    assert table.loc[(8, "chlorophyll"), "simulated_50"] == 3
+    assert table.loc[("WE2", "chlorophyll"), ["simulated_50", "n_simulated"]].tolist() == [
+        2,
+        1,
+    ]  # none of April
+    assert table.loc[("WE4", "microcystin"), ["simulated_50", "n_simulated"]].tolist() == [0.5, 1]
+    ranks = rank_table(labels, ours)
+    # August: chlorophyll 2 3 4, phycocyanin 1 3 9, turbidity 5 5 2; microcystin 0.3 and 0.5 with the ends
+    assert ranks["simulated"].tolist() == pytest.approx([1, 1, -(3**0.5) / 2])
+    assert ranks["n_simulated"].tolist() == [3, 2, 3]
 
 
 def test_a_record_without_the_stations_is_refused(study: Study) -> None:

@@ -16,7 +16,7 @@ from spectm.data.patches import Patches
 from spectm.evaluation import realism_figures as figures
 from spectm.evaluation.figures import Picture
 from spectm.evaluation.realism_classifier import FORMS, Separation, differences, separate
-from spectm.evaluation.realism_record import record_table, simulated_record
+from spectm.evaluation.realism_record import rank_table, record_table, simulated_record
 from spectm.evaluation.realism_report import Findings, realism_markdown, realism_page
 from spectm.evaluation.realism_spectra import (
     FIRST_NM,
@@ -131,6 +131,7 @@ def compare(
     progress(steps - 3, steps, "regression")
     truth = learned_from_truth(chosen, build_task("current", patches, labels), seed=settings.seed)
     progress(steps - 2, steps, "laboratory record")
+    of_laboratory = simulated_record(settings.seeds, settings.years)
     found = quantities(real.Rrs, real.wavelength)
     findings = Findings(
         angles=_angle_table(angles),
@@ -142,7 +143,8 @@ def compare(
         separations=parts,
         differences=differences(real, chosen),
         truth=truth,
-        record=record_table(labels, simulated_record(settings.seeds, settings.years)),
+        record=record_table(labels, of_laboratory),
+        record_ranks=rank_table(labels, of_laboratory),
         facts=_facts(real, chosen, days.size, settings),
     )
     progress(steps - 1, steps, "report")
@@ -244,6 +246,7 @@ def _write(findings: Findings, pictures: dict[str, list[Picture]], folder: Path)
         "band_differences": findings.differences,
         "truth": findings.truth,
         "record": findings.record,
+        "record_ranks": findings.record_ranks,
     }
     written = []
     for name, table in tables.items():

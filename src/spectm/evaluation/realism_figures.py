@@ -25,6 +25,7 @@ MONTH_NAMES = ("Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct")
 
 def record_charts(record: pd.DataFrame) -> list[Picture]:
     """Seasonal course of each quantity: median and quartiles; then the share below detection."""
+    record = record[record["by"] == "month"]
     return [_course(record[record["quantity"] == quantity], quantity) for quantity in UNITS] + [
         _below(record[record["quantity"] == "microcystin"])
     ]

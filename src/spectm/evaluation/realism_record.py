@@ -1,4 +1,4 @@
-"""The laboratory record, real and simulated: month by month, read by the same reader."""
+"""The laboratory record, real and simulated, read by the same reader: by month, by station, and ranks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +12,11 @@ from spectm.errors import LabelError
 from spectm.simulation.lake import STATIONS, SimulatedLake
 from spectm.simulation.survey import write_survey
 
-__all__ = ["QUANTITIES", "record_table", "simulated_record"]
+__all__ = ["PAIRS", "QUANTITIES", "rank_table", "record_table", "simulated_record"]
 
-QUANTITIES = ("chlorophyll", "phycocyanin", "turbidity", "microcystin")
-MONTHS = range(4, 11)
+QUANTITIES = ("chlorophyll", "phycocyanin", "turbidity", "cdom", "microcystin")
+PAIRS = (("chlorophyll", "phycocyanin"), ("phycocyanin", "microcystin"), ("chlorophyll", "turbidity"))
+MONTHS, BLOOM, RANKED = range(4, 11), range(7, 11), range(6, 11)
 
 
 def simulated_record(seeds: Sequence[int], years: tuple[int, ...]) -> pd.DataFrame:
@@ -27,37 +28,67 @@ def simulated_record(seeds: Sequence[int], years: tuple[int, ...]) -> pd.DataFra
 
 
 def record_table(real: Labels, simulated: pd.DataFrame) -> pd.DataFrame:
-    """Quartiles and the share below detection, month by month at the stations that are simulated.
+    """Quartiles and the share below detection at the stations that are simulated.
 
     Returns
     -------
     DataFrame
-        month (4 to 10), quantity, unit as in the record, n_real, n_simulated; real_25, real_50, real_75,
-        simulated_25, ... (below detection counts as the limit); real_below, simulated_below (share).
+        by ("month", or "station" for July to October), group (4 to 10, or the station), quantity, unit as in
+        the record, n_real, n_simulated; real_25, real_50, real_75, simulated_25, ... (below detection counts
+        as the limit); real_below, simulated_below (share of what was measured).
 
     Raises
     ------
     LabelError
         If the real record has no surface sample at any of the stations.
     """
-    samples = {"real": surface_samples(real), "simulated": simulated}
-    samples = {name: one[one["station"].isin(list(STATIONS))] for name, one in samples.items()}
+    samples = _at_stations(real, simulated)
+    rows = []
+    for by, groups in (("month", MONTHS), ("station", STATIONS)):
+        for group in groups:
+            for quantity in QUANTITIES:
+                row: dict[str, object] = {"by": by, "group": group, "quantity": quantity}
+                for name, one in samples.items():
+                    of_group = one["month"] == group
+                    if by == "station":
+                        of_group = (one["station"] == group) & one["month"].isin(BLOOM)
+                    chosen = one[of_group & one[quantity].notna()]
+                    values = chosen[quantity].to_numpy(dtype=np.float64)
+                    levels = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else np.full(3, np.nan)
+                    row |= {f"n_{name}": values.size}
+                    row |= {f"{name}_{level}": q for level, q in zip((25, 50, 75), levels, strict=True)}
+                    row[f"{name}_below"] = float(chosen[f"{quantity}_below_detection"].mean())
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def rank_table(real: Labels, simulated: pd.DataFrame) -> pd.DataFrame:
+    """Rank correlations (Spearman) of `PAIRS` in the samples of June to October that have both.
+
+    Returns
+    -------
+    DataFrame
+        first, second, real, simulated, n_real, n_simulated.
+    """
+    rows = []
+    for first, second in PAIRS:
+        row: dict[str, object] = {"first": first, "second": second}
+        for name, one in _at_stations(real, simulated).items():
+            both = one.loc[one["month"].isin(RANKED), [first, second]].dropna()
+            row |= {name: both[first].corr(both[second], method="spearman"), f"n_{name}": len(both)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _at_stations(real: Labels, simulated: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Samples of either record at the stations that are simulated, with their month."""
+    samples = {
+        name: one[one["station"].isin(list(STATIONS))]
+        for name, one in (("real", surface_samples(real)), ("simulated", simulated))
+    }
     if samples["real"].empty:
         raise LabelError(
             f"wanted surface samples at {', '.join(STATIONS)}, found none in the record. "
             "Give GLERL's record of western Lake Erie."
         )
-    rows = []
-    for month in MONTHS:
-        for quantity in QUANTITIES:
-            row: dict[str, object] = {"month": month, "quantity": quantity}
-            for name, one in samples.items():
-                of_month = pd.to_datetime(one["date"]).dt.month == month
-                chosen = one[of_month & one[quantity].notna()]
-                values = chosen[quantity].to_numpy(dtype=np.float64)
-                levels = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else np.full(3, np.nan)
-                row |= {f"n_{name}": values.size}
-                row |= {f"{name}_{level}": q for level, q in zip((25, 50, 75), levels, strict=True)}
-                row[f"{name}_below"] = float(chosen[f"{quantity}_below_detection"].mean())
-            rows.append(row)
-    return pd.DataFrame(rows)
+    return {name: one.assign(month=pd.to_datetime(one["date"]).dt.month) for name, one in samples.items()}

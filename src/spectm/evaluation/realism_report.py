@@ -52,6 +52,7 @@ class Findings:
     differences: pd.DataFrame
     truth: pd.DataFrame
     record: pd.DataFrame
+    record_ranks: pd.DataFrame
     facts: Mapping[str, Any]
 
     def inside(self) -> tuple[int, int]:
@@ -152,7 +153,10 @@ def tables(findings: Findings) -> dict[str, list[Table]]:
         ],
         "classifier": [_classifier(findings.separations), _bands(findings.differences)],
         "truth": [_truth(findings.truth)],
-        "record": [_record(findings.record)],
+        "record": [
+            *(_record(part, str(by)) for by, part in findings.record.groupby("by", sort=False)),
+            _ranks(findings.record_ranks),
+        ],
     }
 
 
@@ -259,7 +263,7 @@ def _truth(truth: pd.DataFrame) -> Table:
     )
 
 
-def _record(record: pd.DataFrame) -> Table:
+def _record(record: pd.DataFrame, by: str) -> Table:
     rows = []
     for row in record.to_dict("records"):
         texts = [
@@ -267,10 +271,26 @@ def _record(record: pd.DataFrame) -> Table:
             for name in ("real", "simulated")
         ]
         below = [f"{100 * row[f'{name}_below']:.0f} %" for name in ("real", "simulated")]
-        label = f"{MONTH_NAMES[row['month'] - 1]}, {row['quantity']}"
-        rows.append((label, *texts, *below))
-    columns = ("Month and quantity", "Real", "Simulated", "Real below detection", "Simulated below detection")
-    return Table("Laboratory record: median (quartiles); ug/L, turbidity NTU", columns, rows)
+        group = MONTH_NAMES[row["group"] - 1] if by == "month" else row["group"]
+        quantity = "CDOM" if row["quantity"] == "cdom" else row["quantity"]
+        rows.append((f"{group}, {quantity}", *texts, *below))
+    label = "Month and quantity" if by == "month" else "Station and quantity"
+    columns = (label, "Real", "Simulated", "Real below detection", "Simulated below detection")
+    when = "by month" if by == "month" else "by station, July to October"
+    caption = f"Laboratory record {when}: median (quartiles); ug/L, turbidity NTU, CDOM m^-1 at 400 nm"
+    return Table(caption, columns, rows)
+
+
+def _ranks(ranks: pd.DataFrame) -> Table:
+    rows = [
+        (
+            f"{row['first']} and {row['second']}",
+            *(f"{row[name]:.2f} ({row[f'n_{name}']:,})" for name in ("real", "simulated")),
+        )
+        for row in ranks.to_dict("records")
+    ]
+    columns = ("Of", "Real (samples)", "Simulated (samples)")
+    return Table("Rank correlation in the laboratory record, June to October", columns, rows)
 
 
 def facts_line(findings: Findings) -> str:
