@@ -13,7 +13,7 @@ PATCHES = $(DATA)/pace_station_patches.nc
 FOREIGN = $(addprefix --foreign ,$(wildcard $(DATA)/../shelf/*.csv $(DATA)/../gulf_coast/*.xlsx))
 EVALUATE = $(BIN)/spectm evaluate --patches $(PATCHES) --unlabelled $(DATA)/pace_pixels.nc --labels $(DATA)/glerl
 
-.PHONY: help setup demo demo-simulated demo-real test test-all check bench reproduce reproduce-own reproduce-quick release page docs dist clean
+.PHONY: help setup demo demo-simulated demo-real test test-all check bench reproduce reproduce-studies reproduce-own reproduce-quick release page docs dist clean
 
 help:
 	@echo "make demo                 everything on a simulated lake, about 5 minutes; writes runs/demo/report.html"
@@ -22,6 +22,7 @@ help:
 	@echo "make check                lint, format, types, import rules, fast tests"
 	@echo "make bench [ONLY=name]    benchmarks, to benchmarks/results.json"
 	@echo "make reproduce DATA=DIR OUT=DIR         the whole protocol, under 60 minutes, resumable; rewrites docs/results.md"
+	@echo "make reproduce-studies DATA=DIR OUT=DIR what masking, tasks, simulated spectra and labels are worth, six hours, resumable"
 	@echo "make reproduce-own DATA=DIR OUT=DIR     two other cases: leaves, and chlorophyll-a of coastal water, about 20 minutes"
 	@echo "make reproduce-quick DATA=DIR OUT=DIR   leave-date-out, one seed, under 6 minutes"
 	@echo "make release DATA=DIR     train the released model anew, with all data of DIR"
@@ -87,6 +88,15 @@ reproduce-own: data-present setup
 	$(BIN)/spectm leaves --out $(OWN)/leaf-files
 	$(BIN)/spectm spectra $(OWN)/leaf-files/leaves.toml --out $(OWN)/leaves.nc
 	$(EVALUATE_OWN) --patches $(OWN)/leaves.nc --config $(OWN)/leaf-files/settings.toml --out $(OWN)/leaves
+
+# Ten seeds each; every command goes on where it was stopped, and replaces its own section of docs/results.md.
+STUDY = --patches $(PATCHES) --unlabelled $(DATA)/pace_pixels.nc --labels $(DATA)/glerl --results docs/results.md
+reproduce-studies: data-present setup
+	$(BIN)/spectm ablate $(STUDY) --out $(OUT)-ablation
+	test -d $(OUT)-lake || $(BIN)/spectm demo --out $(OUT)-lake
+	$(BIN)/spectm ablate $(STUDY) --simulated $(OUT)-lake/patches.nc --out $(OUT)-sources
+	$(BIN)/spectm ablate --patches $(OUT)-lake/stations.nc --unlabelled $(OUT)-lake/patches.nc --labels $(OUT)-lake/lake/laboratory --results docs/results.md --out $(OUT)-simulated
+	$(BIN)/spectm label-efficiency $(STUDY) --out $(OUT)-labels
 
 reproduce-quick: data-present setup
 	$(EVALUATE) --out $(OUT) --quick

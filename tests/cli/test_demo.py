@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from spectm.apps.demo_map import LakeMap, draw_map, seen_periods
@@ -107,6 +108,9 @@ def test_the_whole_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert store.simulated
     assert np.isfinite(store.at(-1, 0.0)["microcystin"].values).any()
     assert "simulated" in (out / "bulletin.html").read_text(encoding="utf-8").lower()
+
+    for name in ("matchups.csv", "evaluation/scores.csv", "evaluation/calibration.csv"):
+        assert (pd.read_csv(out / name)["simulated"] == 1).all(), name
 
     run = read_run_folder(out / "evaluation")
     assert run.record["simulated"]

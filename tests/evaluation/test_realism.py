@@ -1,6 +1,7 @@
 """Real against simulated: small cases whose answers are known."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -253,7 +254,12 @@ def test_the_whole_comparison(lake_erie: Path, tmp_path: Path) -> None:
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "simulated" in html
     assert "http" not in html.replace("http-equiv", "")
-    assert "# Real against simulated" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "# Real against simulated" in text
+    images = re.findall(r"!\[.+\]\((images/realism-\w+-\d\.svg)\)", text)
+    assert len(images) == len(set(images)) > 8
+    assert {tmp_path / name for name in images} == set((tmp_path / "images").iterdir())
+    assert all((tmp_path / name).read_bytes().startswith(b"<?xml") for name in images)
     for table in (tmp_path / "out").glob("*.csv"):
         assert (pd.read_csv(table)["compares"] == "real and simulated").all()
 

@@ -268,3 +268,11 @@ def test_a_broken_write_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest
         write_table(pd.DataFrame({"value": [2]}), path)
     assert path.read_text() == "value\n1\n"
     assert [found.name for found in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_table_of_simulated_data_says_so(tmp_path):
+    table = pd.DataFrame({"r2": [0.123456789, np.nan]})
+    write_table(table, tmp_path / "made.csv", simulated=True)
+    assert (tmp_path / "made.csv").read_text() == "r2,simulated\n0.123457,1\n,1\n"
+    write_table(table, tmp_path / "real.csv")
+    assert (tmp_path / "real.csv").read_text() == 'r2\n0.123457\n""\n'

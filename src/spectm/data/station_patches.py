@@ -199,7 +199,7 @@ def match_cube(
 
 def write_matchups(matches: StationMatches, path: Path) -> None:
     """Write the rows as CSV, see ``docs/formats.md``."""
-    rows = matches.rows.copy()
+    rows = matches.rows.assign(**origin_mark(matches.simulated))
     for name in ("sample_time", "overpass_time"):
         rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     with replacing(path) as unfinished:

@@ -157,7 +157,7 @@ def ablate(
     table = compared(study, lines)
     trained = [len(blocks) * variants[name].pretrained for name in table["variant"]]
     table.insert(list(table).index("r2"), "n_pretrainings", trained * table["n_seeds"])
-    write_table(table, out / "ablation.csv")
+    write_table(table, out / "ablation.csv", simulated=patches.simulated)
     return table
 
 

@@ -53,6 +53,11 @@ class Picture:
     alt: str
     caption: str
 
+    @property
+    def svg(self) -> bytes:
+        """The image as a file of its own."""
+        return base64.b64decode(self.uri.partition(",")[2])
+
 
 def interval_bars(scores: pd.DataFrame, *, reference: float, least: float, title: str) -> Picture:
     """Bars of R2 with 95 % intervals and the climatology as a line.

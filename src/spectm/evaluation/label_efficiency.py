@@ -133,8 +133,8 @@ def label_efficiency(
     trained = len(blocks) * min(config.seeds, config.draws)
     table.insert(list(table).index("r2"), "n_pretrainings", table["model"].isin(SPECTM) * trained)
     equal = equal_labels(study.tasks, lines, family=tuple(SPECTM))
-    write_table(table, out / "curves.csv")
-    write_table(equal, out / "equal_labels.csv")
+    write_table(table, out / "curves.csv", simulated=patches.simulated)
+    write_table(equal, out / "equal_labels.csv", simulated=patches.simulated)
     return table, equal
 
 

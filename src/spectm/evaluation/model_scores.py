@@ -100,7 +100,7 @@ def score_model(
         "predictions.csv": pd.concat(predictions, ignore_index=True),
     }
     for file, content in tables.items():
-        write_table(content, out / file)
+        write_table(content, out / file, simulated=patches.simulated)
     record = {
         "format": "spectm-model-scores",
         "format_version": 1,

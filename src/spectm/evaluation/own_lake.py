@@ -138,7 +138,7 @@ def own_lake(
         ],
         ignore_index=True,
     )
-    write_table(table, out / "own_lake.csv")
+    write_table(table, out / "own_lake.csv", simulated=patches.simulated)
     return table
 
 

@@ -151,7 +151,7 @@ def compare_own(
     predictions = given.merge(lines, on="row")
     scores, differences = _scored(task, lines, spectra.target.detection_limit)
     for name, table in (("predictions", predictions), ("scores", scores), ("differences", differences)):
-        write_table(table, out / f"{name}.csv")
+        write_table(table, out / f"{name}.csv", simulated=spectra.patches.simulated)
     return Comparison(scores, differences, predictions)
 
 

@@ -17,7 +17,7 @@ from spectm.evaluation import realism_figures as figures
 from spectm.evaluation.figures import Picture
 from spectm.evaluation.realism_classifier import FORMS, Separation, differences, separate
 from spectm.evaluation.realism_record import rank_table, record_table, simulated_record
-from spectm.evaluation.realism_report import Findings, realism_markdown, realism_page
+from spectm.evaluation.realism_report import Findings, realism_images, realism_markdown, realism_page
 from spectm.evaluation.realism_spectra import (
     FIRST_NM,
     Spectra,
@@ -148,10 +148,15 @@ def compare(
         facts=_facts(real, chosen, days.size, settings),
     )
     progress(steps - 1, steps, "report")
-    written = _write(findings, _pictures(findings, angles, real, chosen), folder)
+    pictures = _pictures(findings, angles, real, chosen)
+    written = _write(findings, pictures, folder)
     if results is not None:
+        for name, picture in realism_images(pictures).items():
+            with replacing(results.parent / "images" / name) as unfinished:
+                unfinished.write_bytes(picture.svg)
+            written.append(results.parent / "images" / name)
         with replacing(results) as unfinished:
-            unfinished.write_text(realism_markdown(findings), encoding="utf-8")
+            unfinished.write_text(realism_markdown(findings, pictures), encoding="utf-8")
         written.append(results)
     return written
 

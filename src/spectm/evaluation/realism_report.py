@@ -16,7 +16,7 @@ from spectm.evaluation.realism_spectra import PERCENTILES, inside
 from spectm.evaluation.report import typeset
 from spectm.evaluation.report_tables import Table, markdown
 
-__all__ = ["AIM_ANGLE", "AIM_AUC", "Findings", "realism_markdown", "realism_page"]
+__all__ = ["AIM_ANGLE", "AIM_AUC", "Findings", "realism_images", "realism_markdown", "realism_page"]
 
 AIM_ANGLE, AIM_AUC = 1.5, 0.8
 AIM_FORMS = ("raw", "smoothed", "normalised", "normalised and smoothed")
@@ -32,6 +32,8 @@ MONTH_NAMES = (
     "September",
     "October",
 )
+SHOWN = {"shape": ("spectra", "shape"), "classifier": ("classifier",), "record": ("record",)}
+"""Which pictures stand in which section of the documentation."""
 COMMAND = "spectm realism --patches pace_station_patches.nc --pixels pace_pixels.nc --labels glerl"
 
 
@@ -322,8 +324,17 @@ def realism_page(findings: Findings, pictures: Mapping[str, list[Picture]]) -> s
     )
 
 
-def realism_markdown(findings: Findings) -> str:
-    """The tables as a documentation page."""
+def realism_images(pictures: Mapping[str, list[Picture]]) -> dict[str, Picture]:
+    """The pictures of a documentation page by the names of their files."""
+    return {
+        f"realism-{section}-{number}.svg": picture
+        for section, shown in pictures.items()
+        for number, picture in enumerate(shown, start=1)
+    }
+
+
+def realism_markdown(findings: Findings, pictures: Mapping[str, list[Picture]]) -> str:
+    """Tables and pictures as a documentation page; the latter lie in ``images`` beside it."""
     made = f"Written by `{command(findings)}`."
     lines = ["# Real against simulated", "", made, "", facts_line(findings), ""]
     lines += [f"- {sentence}" for sentence in sentences(findings)]
@@ -335,5 +346,7 @@ def realism_markdown(findings: Findings) -> str:
     }
     for name, found in tables(findings).items():
         lines += ["", f"## {titles[name]}", ""]
+        shown = realism_images({key: pictures[key] for key in SHOWN.get(name, ())})
+        lines += [f"![{one.alt}](images/{file})\n\n*{one.caption}*\n" for file, one in shown.items()]
         lines += [markdown(table) for table in found]
     return "\n".join(lines).rstrip() + "\n"

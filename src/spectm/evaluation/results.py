@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from spectm.data.origin import origin_mark
 from spectm.data.splits import FIRST_FORWARD_DATE
 from spectm.data.times import utc_stamps
 from spectm.errors import ScoreError
@@ -164,7 +165,10 @@ def prediction_table(tasks: dict[str, Task], predictions: pd.DataFrame) -> pd.Da
     return pd.concat(parts, ignore_index=True)
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a CSV under a temporary name, then rename; six significant digits."""
+def write_table(table: pd.DataFrame, path: Path, *, simulated: bool = False) -> None:
+    """Write a CSV under a temporary name, then rename; six significant digits.
+
+    Where it was made of simulated data, a last column ``simulated`` says so to whoever finds it alone.
+    """
     with replacing(path) as unfinished:
-        table.to_csv(unfinished, index=False, float_format="%.6g")
+        table.assign(**origin_mark(simulated)).to_csv(unfinished, index=False, float_format="%.6g")

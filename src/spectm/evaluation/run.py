@@ -115,7 +115,7 @@ def evaluate(
         familiar = familiar_lines(patches, foreign)
         tables |= all_tables(found.tasks, found.distributions, found.flags, familiar)
     for name, table in tables.items():
-        write_table(table, out / name)
+        write_table(table, out / name, simulated=patches.simulated)
     for name in set(OPTIONAL) - tables.keys():
         (out / name).unlink(missing_ok=True)  # of an older run, which the report would mix with this one
     run = _run_record(found.tasks, patches, settings, provenance, seconds=time.monotonic() - started)

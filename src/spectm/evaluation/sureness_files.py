@@ -49,7 +49,7 @@ HEADINGS = {
         "training day was predicted by a model without it. A value below detection is covered when the "
         "interval begins at or below its limit; detected rows are always shown alone. Less is better for "
         "widths, interval scores and CRPS. Differences are on the same samples and draws of days, and not "
-        "corrected for their number.",
+        "corrected for their number. Of a model with several seeds it is the first.",
     ),
     "exceedance": (
         "Exceedance",
@@ -66,8 +66,9 @@ HEADINGS = {
     FAMILIAR: (
         "Familiar or not",
         "What is flagged of spectra of days left out, of spectra that something was made wrong with or a "
-        "little off, and of other waters. No encoder has a part in this. The interval of a mean over dates "
-        "is the exact one of a binomial; a date that is flagged in part counts in part.",
+        "little off, and of other waters. No encoder has a part in this; docs/trust.md has it with one. The "
+        "interval of a mean over dates is the exact one of a binomial; a date that is flagged in part counts "
+        "in part.",
     ),
 }
 """Heading and explanation of each section."""

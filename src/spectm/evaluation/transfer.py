@@ -144,7 +144,7 @@ def transfer(
     jobs = dict(_jobs(study, source, config))
     lines = run_jobs(jobs, out, workers=config.workers, doing="moving", progress=progress)
     table = compared(study, lines)
-    write_table(table, out / "transfer.csv")
+    write_table(table, out / "transfer.csv", simulated=patches.simulated)
     return table
 
 
