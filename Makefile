@@ -22,7 +22,7 @@ help:
 	@echo "make check                lint, format, types, import rules, fast tests"
 	@echo "make bench [ONLY=name]    benchmarks, to benchmarks/results.json"
 	@echo "make reproduce DATA=DIR OUT=DIR         the whole protocol, under 60 minutes, resumable; rewrites docs/results.md"
-	@echo "make reproduce-studies DATA=DIR OUT=DIR what masking, tasks, simulated spectra and labels are worth, six hours, resumable"
+	@echo "make reproduce-studies DATA=DIR OUT=DIR what masking, tasks, simulated spectra and labels are worth, hours, resumable"
 	@echo "make reproduce-own DATA=DIR OUT=DIR     two other cases: leaves, and chlorophyll-a of coastal water, about 20 minutes"
 	@echo "make reproduce-quick DATA=DIR OUT=DIR   leave-date-out, one seed, under 6 minutes"
 	@echo "make release DATA=DIR     train the released model anew, with all data of DIR"

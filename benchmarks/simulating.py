@@ -38,10 +38,8 @@ def measure() -> list[Entry]:
             lambda: write_granule_file(granule, ours),
             lambda: _plain(granule, plain),
         )
-        note = (
-            "megabytes of float32 held; a whole packed file of the archive's layout against its two spectral "
-        )
-        note += "variables as float32; "
+        note = "megabytes of float32 held; a whole packed file of the archive's layout against its two "
+        note += "spectral variables as float32; "
         note += f"files of {ours.stat().st_size / 1e6:.1f} and {plain.stat().st_size / 1e6:.1f} MB"
     amounts = (N_SPECTRA, N_SINGLE, size, size)
     rates = [[amount / one for one in runs] for amount, runs in zip(amounts, seconds, strict=True)]

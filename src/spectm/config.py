@@ -41,8 +41,7 @@ def read_settings(kind: type[T], path: Path | None, overrides: Sequence[str] = (
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"can't read settings from {path}: {error}") from error
-    for text in overrides:
-        _override(values, text)
+    _override(values, overrides)
     return from_mapping(kind, values, where=str(path) if path else "settings")
 
 
@@ -55,8 +54,7 @@ def changed(settings: T, overrides: Sequence[str]) -> T:
         On an unknown key or a value of the wrong type.
     """
     values: dict[str, Any] = {}
-    for text in overrides:
-        _override(values, text)
+    _override(values, overrides)
     return from_mapping(type(settings), values, base=settings)
 
 
@@ -100,14 +98,15 @@ def _without_none(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _override(values: dict[str, Any], text: str) -> None:
+def _override(values: dict[str, Any], overrides: Sequence[str]) -> None:
     """Put what ``section.key=value`` says among the values of a file."""
-    key, found, value = text.partition("=")
-    if not found:
-        raise ConfigError(
-            f"an override looks like section.key=value, such as masking.guard_nm=5; found {text!r}"
-        )
-    _put(values, key.strip().split("."), _toml_value(value.strip()), text)
+    for text in overrides:
+        key, found, value = text.partition("=")
+        if not found:
+            raise ConfigError(
+                f"an override looks like section.key=value, such as masking.guard_nm=5; found {text!r}"
+            )
+        _put(values, key.strip().split("."), _toml_value(value.strip()), text)
 
 
 def _put(values: dict[str, Any], keys: list[str], value: Any, text: str) -> None:

@@ -75,11 +75,8 @@ def run(args: argparse.Namespace) -> int:
     page = ablation_page(table, record)
     write_text(args.out / "ablation.md", page)
     draw_ablation(table, args.out / "ablation.png", note=note_of(record))
-    section = (
-        "pretraining-sources"
-        if simulated
-        else section_of("pretraining-settings" if args.tries else "ablate", data)
-    )
+    usual_name = "pretraining-settings" if args.tries else "ablate"
+    section = section_of("pretraining-sources" if simulated else usual_name, data)
     written = [args.out / f"ablation.{kind}" for kind in ("csv", "png", "md")]
     publish(page, section, written, args.results)
     return 0

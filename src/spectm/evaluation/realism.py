@@ -34,7 +34,7 @@ from spectm.evaluation.realism_spectra import (
 from spectm.evaluation.realism_truth import learned_from_truth
 from spectm.evaluation.results import write_table
 from spectm.evaluation.task import build_task
-from spectm.files import replacing
+from spectm.files import replacing, write_text
 
 __all__ = ["RealismSettings", "compare"]
 
@@ -151,14 +151,18 @@ def compare(
     pictures = _pictures(findings, angles, real, chosen)
     written = _write(findings, pictures, folder)
     if results is not None:
-        for name, picture in realism_images(pictures).items():
-            with replacing(results.parent / "images" / name) as unfinished:
-                unfinished.write_bytes(picture.svg)
-            written.append(results.parent / "images" / name)
-        with replacing(results) as unfinished:
-            unfinished.write_text(realism_markdown(findings, pictures), encoding="utf-8")
-        written.append(results)
+        written += _write_page(findings, pictures, results)
     return written
+
+
+def _write_page(findings: Findings, pictures: dict[str, list[Picture]], results: Path) -> list[Path]:
+    """The page of the documentation and its pictures."""
+    images = {results.parent / "images" / name: one for name, one in realism_images(pictures).items()}
+    for path, picture in images.items():
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(picture.svg)
+    write_text(results, realism_markdown(findings, pictures))
+    return [*images, results]
 
 
 def _truth(spectra: Spectra) -> FloatArray:
@@ -263,8 +267,7 @@ def _write(findings: Findings, pictures: dict[str, list[Picture]], folder: Path)
         "report.html": realism_page(findings, pictures),
     }
     for name, text in texts.items():
-        with replacing(folder / name) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
         written.append(folder / name)
     return written
 

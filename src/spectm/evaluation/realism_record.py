@@ -1,6 +1,6 @@
 """The laboratory record, real and simulated, read by the same reader: by month, by station, and ranks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +13,8 @@ from spectm.simulation.lake import STATIONS, SimulatedLake
 from spectm.simulation.survey import write_survey
 
 __all__ = ["PAIRS", "QUANTITIES", "rank_table", "record_table", "simulated_record"]
+
+Samples = dict[str, pd.DataFrame]
 
 QUANTITIES = ("chlorophyll", "phycocyanin", "turbidity", "cdom", "microcystin")
 PAIRS = (("chlorophyll", "phycocyanin"), ("phycocyanin", "microcystin"), ("chlorophyll", "turbidity"))
@@ -42,24 +44,34 @@ def record_table(real: Labels, simulated: pd.DataFrame) -> pd.DataFrame:
     LabelError
         If the real record has no surface sample at any of the stations.
     """
-    samples = _at_stations(real, simulated)
-    rows = []
-    for by, groups in (("month", MONTHS), ("station", STATIONS)):
-        for group in groups:
-            for quantity in QUANTITIES:
-                row: dict[str, object] = {"by": by, "group": group, "quantity": quantity}
-                for name, one in samples.items():
-                    of_group = one["month"] == group
-                    if by == "station":
-                        of_group = (one["station"] == group) & one["month"].isin(BLOOM)
-                    chosen = one[of_group & one[quantity].notna()]
-                    values = chosen[quantity].to_numpy(dtype=np.float64)
-                    levels = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else np.full(3, np.nan)
-                    row |= {f"n_{name}": values.size}
-                    row |= {f"{name}_{level}": q for level, q in zip((25, 50, 75), levels, strict=True)}
-                    row[f"{name}_below"] = float(chosen[f"{quantity}_below_detection"].mean())
-                rows.append(row)
+    rows = [
+        {"by": by, "group": group, "quantity": quantity, **_levels(samples, quantity)}
+        for by, group, samples in _groups(_at_stations(real, simulated))
+        for quantity in QUANTITIES
+    ]
     return pd.DataFrame(rows)
+
+
+def _groups(samples: Samples) -> Iterator[tuple[str, object, Samples]]:
+    """Samples of each month, then of each station in the months of blooms."""
+    for month in MONTHS:
+        yield "month", month, {name: one[one["month"] == month] for name, one in samples.items()}
+    bloom = {name: one[one["month"].isin(BLOOM)] for name, one in samples.items()}
+    for station in STATIONS:
+        yield "station", station, {name: one[one["station"] == station] for name, one in bloom.items()}
+
+
+def _levels(samples: Samples, quantity: str) -> dict[str, object]:
+    """Number, quartiles and share below detection of what was measured, of either record."""
+    row: dict[str, object] = {}
+    for name, one in samples.items():
+        chosen = one[one[quantity].notna()]
+        values = chosen[quantity].to_numpy(dtype=np.float64)
+        levels = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else np.full(3, np.nan)
+        row |= {f"n_{name}": values.size}
+        row |= {f"{name}_{level}": q for level, q in zip((25, 50, 75), levels, strict=True)}
+        row[f"{name}_below"] = float(chosen[f"{quantity}_below_detection"].mean())
+    return row
 
 
 def rank_table(real: Labels, simulated: pd.DataFrame) -> pd.DataFrame:
@@ -70,17 +82,17 @@ def rank_table(real: Labels, simulated: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         first, second, real, simulated, n_real, n_simulated.
     """
-    rows = []
+    samples, rows = _at_stations(real, simulated), []
     for first, second in PAIRS:
         row: dict[str, object] = {"first": first, "second": second}
-        for name, one in _at_stations(real, simulated).items():
+        for name, one in samples.items():
             both = one.loc[one["month"].isin(RANKED), [first, second]].dropna()
             row |= {name: both[first].corr(both[second], method="spearman"), f"n_{name}": len(both)}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _at_stations(real: Labels, simulated: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _at_stations(real: Labels, simulated: pd.DataFrame) -> Samples:
     """Samples of either record at the stations that are simulated, with their month."""
     samples = {
         name: one[one["station"].isin(list(STATIONS))]

@@ -31,6 +31,7 @@ __all__ = [
     "agreement_row",
     "alarm_table",
     "context_table",
+    "corrected_cells",
     "count_table",
     "curve_table",
     "exceedance_table",
@@ -263,7 +264,7 @@ def pair_table(run: RunFolder, task: str) -> Table | None:
             f"{row['model']} minus {row['against']}",
             str(row["context"]),
             bracketed(row["r2_difference"], row["low"], row["high"]),
-            *_corrected_cells(row),
+            *corrected_cells(row, 2),
             _said_of(str(row["model"]), _corrected_reading(row)),
         )
         for row in pairs.to_dict("records")
@@ -273,10 +274,10 @@ def pair_table(run: RunFolder, task: str) -> Table | None:
     return Table(caption, columns, rows, _breaks(pairs))
 
 
-def _corrected_cells(row: Row) -> tuple[str, str, str]:
-    """Interval and p for all pairs of one model and context at once, and what was detectable."""
-    interval = f"[{number(row['corrected_low'])}, {number(row['corrected_high'])}]"
-    return interval, number(row["p_corrected"], 3), number(row["detectable"])
+def corrected_cells(row: Row, digits: int) -> tuple[str, str, str]:
+    """Interval and p that hold for all differences of a set at once, and what was detectable."""
+    interval = f"[{number(row['corrected_low'], digits)}, {number(row['corrected_high'], digits)}]"
+    return interval, number(row["p_corrected"], 3), number(row["detectable"], digits)
 
 
 def _corrected_reading(row: Row) -> str:

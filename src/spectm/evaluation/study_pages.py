@@ -9,7 +9,7 @@ import pandas as pd
 from spectm.evaluation.ablation import ABLATED, HEADS, REAL, REFERENCES
 from spectm.evaluation.findings import TASK_TITLES, Row, bracketed, number, origin_of, reading
 from spectm.evaluation.label_curves import FLOOR_MODEL
-from spectm.evaluation.report_tables import Table, markdown
+from spectm.evaluation.report_tables import Table, corrected_cells, markdown
 
 __all__ = ["SEEDS_FOR_CLAIMS", "ablation_page", "claimed", "efficiency_page", "study_head"]
 
@@ -96,13 +96,7 @@ def _ablation_row(row: Row, reference: str) -> tuple[str, ...]:
 
 def claimed(row: Row, digits: int) -> tuple[str, ...]:
     """Difference, corrected interval, p and what was detectable."""
-    corrected = f"[{number(row['corrected_low'], digits)}, {number(row['corrected_high'], digits)}]"
-    return (
-        bracketed(row["difference"], row["low"], row["high"], digits),
-        corrected,
-        number(row["p_corrected"], 3),
-        number(row["detectable"], digits),
-    )
+    return bracketed(row["difference"], row["low"], row["high"], digits), *corrected_cells(row, digits)
 
 
 def efficiency_page(curves: pd.DataFrame, equal: pd.DataFrame, record: Mapping[str, Any]) -> str:
