@@ -10,7 +10,7 @@ from typing import Any
 
 from spectm.errors import OutputError
 
-__all__ = ["replacing", "reserve", "write_json", "write_text"]
+__all__ = ["replacing", "reserve", "write_bytes", "write_json", "write_text"]
 
 
 @contextmanager
@@ -48,6 +48,12 @@ def write_text(path: Path, text: str) -> None:
     """Make or replace a text file, UTF-8; see `replacing`."""
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Make or replace a file; see `replacing`."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,5 +1,7 @@
 """The default model in detail: tables whose numbers are known beforehand."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from spectm.evaluation import breakdown, figures
 from spectm.evaluation.results import with_ensemble
 from spectm.evaluation.run_folder import read_run_folder
-from spectm.evaluation.summary import results_page
+from spectm.evaluation.summary import results_images, results_page
 from tests.evaluation.conftest import MODELS
 from tests.evaluation.test_findings_claims import rewrite
 from tests.study import BANDS_NM, Study
@@ -147,3 +149,5 @@ def test_pages_hold_them(folder, monkeypatch) -> None:
     picture = breakdown.worst_picture(read_run_folder(folder), "current")
     assert picture is not None
     assert "NA 2024-06-17 4.0 times too low, NA 2024-06-03 3.2 times too high" in picture.alt
+    assert f"![{picture.alt}](images/results-worst-current.svg)" in page
+    assert set(results_images(folder)) == set(re.findall(r"\(images/(.*?)\)", page))

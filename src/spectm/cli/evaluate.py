@@ -16,9 +16,9 @@ from spectm.evaluation.models import ABLATIONS
 from spectm.evaluation.page_sections import sections_of, with_sections
 from spectm.evaluation.run import EvaluationSettings, evaluate
 from spectm.evaluation.study import MODELS
-from spectm.evaluation.summary import results_page
+from spectm.evaluation.summary import results_images, results_page
 from spectm.evaluation.sureness_foreign import read_foreign
-from spectm.files import write_text
+from spectm.files import write_bytes, write_text
 from spectm.training.released import load
 
 __all__ = ["add_arguments", "asked_for", "run"]
@@ -81,7 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="table of spectra of other waters (CSV, Excel), to see what of them is flagged; may be repeated",
     )
-    parser.add_argument("--results", type=Path, metavar="FILE", help="also write the tables as Markdown")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="also write the tables as Markdown, pictures to images beside it",
+    )
     add_settings(parser)
 
 
@@ -101,16 +106,19 @@ def run(args: argparse.Namespace) -> int:
     written = evaluate(*given, provenance=provenance, foreign=foreign)
     keep_settings(settings, args.out)
     if args.results:
-        write_text(args.results, _with_other_sections(results_page(args.out), args.results))
-        written.append(args.results)
+        written += _write_results(args.out, args.results)
     print("wrote " + "\n      ".join(str(path) for path in written))
     return 0
 
 
-def _with_other_sections(page: str, path: Path) -> str:
-    """The page, and what other commands wrote into the one that it replaces."""
+def _write_results(folder: Path, path: Path) -> list[Path]:
+    """The page of a run, what other commands wrote into the one that it replaces, and its pictures."""
     found = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return with_sections(page, sections_of(found))
+    images = {path.parent / "images" / name: one for name, one in results_images(folder).items()}
+    for file, picture in images.items():
+        write_bytes(file, picture.svg)
+    write_text(path, with_sections(results_page(folder), sections_of(found)))
+    return [*images, path]
 
 
 def asked_for(args: argparse.Namespace) -> EvaluationSettings:

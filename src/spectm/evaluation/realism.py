@@ -34,7 +34,7 @@ from spectm.evaluation.realism_spectra import (
 from spectm.evaluation.realism_truth import learned_from_truth
 from spectm.evaluation.results import write_table
 from spectm.evaluation.task import build_task
-from spectm.files import replacing, write_text
+from spectm.files import write_bytes, write_text
 
 __all__ = ["RealismSettings", "compare"]
 
@@ -159,8 +159,7 @@ def _write_page(findings: Findings, pictures: dict[str, list[Picture]], results:
     """The page of the documentation and its pictures."""
     images = {results.parent / "images" / name: one for name, one in realism_images(pictures).items()}
     for path, picture in images.items():
-        with replacing(path) as unfinished:
-            unfinished.write_bytes(picture.svg)
+        write_bytes(path, picture.svg)
     write_text(results, realism_markdown(findings, pictures))
     return [*images, results]
 

@@ -12,6 +12,7 @@ import pandas as pd
 from spectm.evaluation import breakdown, findings
 from spectm.evaluation import report_tables as tables
 from spectm.evaluation.breakdown import DEFAULT
+from spectm.evaluation.figures import Picture
 from spectm.evaluation.findings import TASK_TITLES, Row, estimate, number, reading
 from spectm.evaluation.report_tables import Table, markdown
 from spectm.evaluation.results import ENSEMBLE
@@ -19,7 +20,7 @@ from spectm.evaluation.run_folder import RunFolder, read_run_folder
 from spectm.evaluation.study import HEADLINE
 from spectm.evaluation.sureness_files import of_run, sections
 
-__all__ = ["results_page"]
+__all__ = ["results_images", "results_page"]
 
 PAPER = "Imtiaz, Nasr Azadani and Alamdari, arXiv 2603.22097"
 # Printed there: R2 of SpecTM, of the best baseline, which that is, and the number of labelled samples.
@@ -64,6 +65,19 @@ def results_page(folder: Path) -> str:
         *_limits(run),
     ]
     return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def results_images(folder: Path) -> dict[str, Picture]:
+    """Pictures of the page by the names of their files, which lie in ``images`` beside it.
+
+    Parameters and errors are those of `results_page`.
+    """
+    return _images(read_run_folder(folder))
+
+
+def _images(run: RunFolder) -> dict[str, Picture]:
+    found = {f"results-worst-{task}.svg": breakdown.worst_picture(run, task) for task in run.tasks}
+    return {name: picture for name, picture in found.items() if picture is not None}
 
 
 def _head(run: RunFolder) -> Iterator[str]:
@@ -309,12 +323,15 @@ def _in_detail(run: RunFolder) -> Iterator[str]:
         f"What `spectm finetune` makes, with context {DEFAULT[1]}. A station or month has few samples: look "
         "at the intervals. Rrs is that of the overpass, a mean over the patch."
     )
+    images = _images(run)
     for task in run.tasks:
         found = [breakdown.group_table(run, task, by) for by in ("station", "month")]
         found.append(breakdown.worst_table(run, task))
         if not any(found):
             yield f"{TASK_TITLES.get(task, task)}: it was not run, or not by {HEADLINE}."
         yield from (markdown(table) for table in found if table)
+        if picture := images.get(name := f"results-worst-{task}.svg"):
+            yield f"![{picture.alt}](images/{name})\n\n*{picture.caption}*"
 
 
 def _sureness(run: RunFolder) -> Iterator[str]:
