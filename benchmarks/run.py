@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import composing, predicting, pretraining, serving, simulating, whole_run
+from benchmarks import composing, explaining, predicting, pretraining, serving, simulating, whole_run
 from benchmarks.entry import Entry, machine_name
 
 __all__ = ["BENCHMARKS", "main", "write_results"]
@@ -17,6 +17,7 @@ RESULTS = Path(__file__).parent / "results.json"
 
 BENCHMARKS: dict[str, Callable[[], list[Entry]]] = {
     "compose": composing.measure,
+    "explain": explaining.measure,
     "predict": predicting.measure,
     "pretraining": pretraining.measure,
     "serve": serving.measure,

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.processes import python
 
@@ -39,20 +40,16 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    words = [
-        "-W",
-        "-q",
-        "-c",
-        str(ROOT / "docs"),
-        "-d",
-        str(folder / "trees"),
-        str(ROOT),
-        str(folder / "html"),
-    ]
-    done = python("-m", "sphinx", *words)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr[-4000:]
+def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Built by the first process of a run that asks for it; the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "site"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            words = ("-W", "-q", "-c", ROOT / "docs", "-d", folder / "trees", ROOT, folder / "unread")
+            done = python("-m", "sphinx", *map(str, words))
+            assert (done.returncode, done.stderr) == (0, ""), done.stderr[-4000:]
+            (folder / "unread").rename(folder / "html")
     return folder / "html"
 
 

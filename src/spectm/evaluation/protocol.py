@@ -208,7 +208,9 @@ def _contexts(study: Study, name: str, fold: Fold, seed: int) -> tuple[Context, 
         return ("none",) if fold.split == HEADLINE else ()
     if fold.split in FIRST_SEED_ONLY and seed > 0:
         return ()
-    return ("none",) if fold.split == "random-5" else study.config.contexts
+    if fold.split == "random-5" and VARIANTS[name].head == "finetune":
+        return ("none",)  # fifty fine-tunings of each task more for every other context
+    return study.config.contexts
 
 
 def _by_pretraining(names: Sequence[str], settings: Settings) -> list[list[str]]:
