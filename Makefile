@@ -80,7 +80,7 @@ reproduce: data-present setup
 
 # Two cases that are not microcystin from PACE; each replaces its own section of docs/results.md.
 OWN = $(OUT)-own
-EVALUATE_OWN = $(BIN)/spectm evaluate --set pretraining.loop.steps=60 --set evaluation.seeds=10 --results docs/results.md
+EVALUATE_OWN = $(BIN)/spectm evaluate --set pretraining.loop.steps=60 --results docs/results.md
 reproduce-own: data-present setup
 	mkdir -p $(OWN)
 	$(BIN)/spectm spectra docs/own-sensor/gulf.toml --folder $(DATA)/../gulf_coast --out $(OWN)/gulf-coast.nc

@@ -47,7 +47,7 @@ class EvaluationConfig:
     seeds, ablation_seeds : int
         Seeds 0, 1, ... of ``spectm`` and ``spectm-probe``, and of the models that differ from them in one
         thing, which run leave-date-out without context. ``leave-date-out-strict`` and ``random-5`` are there
-        for comparison: in them SpecTM runs with the first seed, and in ``random-5`` without context.
+        for comparison: in them SpecTM runs with the first seed, in ``random-5`` fine-tuned without context.
     guards_nm : tuple of float
         Guards beside the windows for which the reconstruction of hidden bands is scored, nm.
     shuffles : int
@@ -62,7 +62,7 @@ class EvaluationConfig:
     splits: tuple[str, ...] = SPLITS
     models: tuple[str, ...] = MODELS
     contexts: tuple[Context, ...] = CONTEXTS
-    seeds: int = 3
+    seeds: int = 10
     ablation_seeds: int = 1
     shuffles: int = 10
     guards_nm: tuple[float, ...] = (0.0, 5.0)
