@@ -28,3 +28,26 @@ def test_quotes_the_scores_of_the_results_page(page: str, task: str) -> None:
         assert quoted in page
     climatology = scores(task, "climatology", "season")[0].split(" ")[0]
     assert climatology in page
+
+
+def scores_by_split(task: str, model: str) -> list[str]:
+    """R2 with the season in the splits of the second table of a task, in its order."""
+    part = RESULTS.partition(f"\n## {task}\n")[2].partition("| Model | Context | leave-date-out,")[2]
+    row = re.search(rf"^\| {model} \| season \| (.*) \|$", part, flags=re.MULTILINE)
+    assert row is not None, f"{model} is not among the scores of {task} by split"
+    return row[1].split(" | ")
+
+
+SPLITS = ("leave-date-out", "leave-date-out-strict", "random-5", "leave-station-out", "forward")
+
+
+@pytest.mark.parametrize(("column", "split"), enumerate(SPLITS))
+def test_the_card_has_the_scores_of_every_split(column: int, split: str) -> None:
+    row = re.search(rf"^\| [^|]*\(`{split}`\) \| (.*) \|$", CARD, flags=re.MULTILINE)
+    assert row is not None
+    wanted = [
+        scores_by_split(task, model)[column]
+        for task in ("Current week", "Eight days ahead")
+        for model in ("spectm-blend", "climatology")
+    ]
+    assert row[1].split(" | ") == wanted

@@ -74,10 +74,12 @@ def simulated_file(study: Study, tmp_path: Path) -> str:
     return str(tmp_path / "lake.nc")
 
 
-def section(page: str, name: str) -> str:
-    """A section of a page without its marks, its headings as high as in the page of its own."""
-    inside = sections_of(page)[name].partition("-->\n")[2].rpartition("<!--")[0]
-    return re.sub(r"^#", "", inside, flags=re.MULTILINE)
+def section(results: Path, name: str, figure: str) -> str:
+    """A section of a page without its marks, headings and figure as in the page of its own."""
+    inside = sections_of(results.read_text())[name].partition("-->\n")[2].rpartition("<!--")[0]
+    image = f"results-{name}.png"
+    assert (results.parent / "images" / image).read_bytes().startswith(PNG)
+    return re.sub(r"^#", "", inside, flags=re.MULTILINE).replace(f"(images/{image})", f"({figure})")
 
 
 @pytest.mark.slow
@@ -96,7 +98,7 @@ def test_ablate_writes_tables_page_and_figure(words, tmp_path, monkeypatch, caps
     page = (out / "ablation.md").read_text()
     whole = results.read_text()
     assert whole.startswith("# Results\n\nof spectm evaluate\n\n<!-- section ablate -->\n## Masking and")
-    assert section(whole, "ablate") == page
+    assert section(results, "ablate", "ablation.png") == page
     assert list(sections_of(whole)) == ["ablate", "transfer"]
     assert page in capsys.readouterr().out
     written = f"on {datetime.now(UTC).date()} by `spectm ablate"
@@ -137,7 +139,7 @@ def test_ablate_compares_settings(words, tmp_path, monkeypatch, capsys) -> None:
     larger = ["--try", "encoder.width=32; encoder.depth=1"]
     assert main([*asked, "--try", "pretraining.loop.steps=9", *larger]) == 0
     page = (tmp_path / "out" / "ablation.md").read_text()
-    assert section(results.read_text(), "pretraining-settings") == page
+    assert section(results, "pretraining-settings", "ablation.png") == page
     assert page.startswith("# Settings of pretraining\n\nWritten with spectm")
     assert "--try pretraining.loop.steps=9 --try 'encoder.width=32; encoder.depth=1' --labels" in page
     assert "| encoder.width=32; encoder.depth=1 | " in page
@@ -156,7 +158,7 @@ def test_ablate_compares_sources(words, simulated_file, tmp_path, monkeypatch, c
     assert jobs == sorted(f"block-{b}.{name}.{s}.csv" for b in range(5) for name in names for s in range(2))
     assert (out / "ablation.png").read_bytes().startswith(PNG)
     page = (out / "ablation.md").read_text()
-    assert section(results.read_text(), "pretraining-sources") == page
+    assert section(results, "pretraining-sources", "ablation.png") == page
     assert page.startswith("# Pretraining on real and simulated spectra\n\nWritten with spectm")
     assert "--unlabelled pixels.nc --simulated lake.nc --labels labels.csv" in page
     assert "2 seeds, 30 pretrainings." in page  # 3 sources, 5 blocks
@@ -218,7 +220,7 @@ def test_label_efficiency_writes_tables_page_and_figure(words, tmp_path, monkeyp
     assert (out / "label_efficiency.png").read_bytes().startswith(PNG)
     assert len(list((out / "jobs").iterdir())) == 5 * (2 + 2 * 20)
     page = (out / "label_efficiency.md").read_text()
-    assert section((tmp_path / "page.md").read_text(), "label-efficiency") == page
+    assert section(tmp_path / "page.md", "label-efficiency", "label_efficiency.png") == page
     assert (
         "--seeds 2 --draws 20 --models spectm-blend,ridge,svr`. 20 draws, 2 seeds, 10 pretrainings." in page
     )

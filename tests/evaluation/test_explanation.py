@@ -1,5 +1,6 @@
 """Explanations of a small model: they add up, come in parts, and find what was put in."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from spectm.evaluation.attributed import attribute, calendar_share, mean_attribu
 from spectm.evaluation.calibrated import calibrate_forecaster
 from spectm.evaluation.explanation import Explanation, explain
 from spectm.evaluation.explanation_page import USED, write_explanation
-from spectm.evaluation.hidden_windows import fill_in
+from spectm.evaluation.hidden_windows import fill_in, mean_occlusion
 from spectm.evaluation.located import find_patch
 from spectm.evaluation.model_explanation_page import write_model_explanation
 from spectm.evaluation.run import EvaluationSettings
@@ -186,6 +187,28 @@ def test_a_whole_map_is_explained_in_parts(
 
 
 @pytest.mark.slow
+def test_windows_are_occluded_over_many_patches(study: Study, model: Forecaster) -> None:
+    """What all windows add is the estimate of a spectrum less that with the reference in them."""
+    found = mean_occlusion(model, study.patches, patches_at_once=10)
+    patches = some(study.patches, study.patches.n_samples)
+    spectra = patches.mean_spectrum()
+    without = np.where(IN_WINDOW, reference_spectra(model, spectra), spectra)
+    pixels = attributed.offsets(patches, spectra)
+    windows = model.settings.windows.window_set().windows
+    assert found.names == (*(window.name for window in windows), "all windows")
+    for number in range(len(model.blends)):
+        function = attributed.spectral_part(model, number)
+        with torch.no_grad():
+            here, there = (function(torch.from_numpy(each), pixels).numpy() for each in (spectra, without))
+        assert found.size[number, -1] == pytest.approx(np.abs(here - there).mean(), abs=1e-6)
+        assert found.signed[number, -1] == pytest.approx((here - there).mean(), abs=1e-6)
+    row = find_patch(study.patches, DAY, station="B")
+    single = mean_occlusion(model, study.patches.select(np.array([row])))
+    expected = [part.reference for part in explain(model, study.patches, row).occluded]
+    np.testing.assert_allclose(single.signed.mean(axis=0), expected, atol=1e-6)
+
+
+@pytest.mark.slow
 def test_labels_that_stay_give_the_model_itself(
     study: Study, model: Forecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,12 +350,15 @@ def test_the_page_of_a_model(study: Study, model: Forecaster, tmp_path) -> None:
         model, study.patches, task.rows, task.y, rng=np.random.default_rng(0), shuffles=3, spectra=4
     )
     path = tmp_path / "page.html"
-    write_model_explanation(mean, tested, model, some_patches, path, name="m", file="p.nc")
+    occlusion = mean_occlusion(model, some_patches)
+    write_model_explanation(mean, occlusion, tested, model, some_patches, path, name="m", file="p.nc")
     page = path.read_text(encoding="utf-8")
     assert "over 6 spectra" in page
     assert f"Agreement with the windows: {tested.observed:.2f}" in page
     assert page.count("<img ") == 2
-    write_model_explanation(mean, None, model, some_patches, path, name="m", file="p.nc")
+    for name, sizes in zip(occlusion.names, occlusion.size.T, strict=True):
+        assert re.search(rf"<t[dh][^>]*>{name}</t[dh]>\s*<td[^>]*>{sizes.mean():.3f}</td>", page)
+    write_model_explanation(mean, occlusion, None, model, some_patches, path, name="m", file="p.nc")
     assert "agreement with the windows was not tested" in path.read_text(encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from spectm.evaluation.agreement import SHUFFLES, Agreement, window_test
 from spectm.evaluation.attributed import mean_attribution
 from spectm.evaluation.explanation import explain
 from spectm.evaluation.explanation_page import write_explanation
+from spectm.evaluation.hidden_windows import mean_occlusion
 from spectm.evaluation.located import find_patch
 from spectm.evaluation.model_explanation_page import write_model_explanation
 from spectm.evaluation.task import build_task
@@ -88,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if args.whole_model:
         mean = mean_attribution(model, patches)
         agreement = None if args.labels is None else _agreement(args, model, patches)
-        write_model_explanation(mean, agreement, model, patches, args.out, name=name, file=file)
+        given = (mean, mean_occlusion(model, patches), agreement, model, patches, args.out)
+        write_model_explanation(*given, name=name, file=file)
         print(f"{mean.n_patches} spectra; attribution incomplete for {mean.n_incomplete}")
         if agreement is not None:
             print(f"agreement with the windows {agreement.observed:.3f}, p = {agreement.p:.3g}")

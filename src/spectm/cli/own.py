@@ -19,6 +19,7 @@ from spectm.data.patches import Patches, read_patches
 from spectm.data.spectra_file import read_spectra
 from spectm.errors import ConfigError, SpectraError
 from spectm.evaluation.attributed import mean_attribution
+from spectm.evaluation.hidden_windows import mean_occlusion
 from spectm.evaluation.model_explanation_page import write_model_explanation
 from spectm.evaluation.own_explanation import caveat_of, explain_own
 from spectm.evaluation.own_page import draw_own, own_page
@@ -146,7 +147,7 @@ def explain_own_target(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
     if args.whole_model:
         mean = mean_attribution(model, spectra.patches)
         caveat = caveat_of(model.target)
-        given = (mean, None, model, spectra.patches, args.out)
+        given = (mean, mean_occlusion(model, spectra.patches), None, model, spectra.patches, args.out)
         write_model_explanation(*given, name=name, file=file, caveat=caveat)
         print(f"{mean.n_patches} spectra; attribution incomplete for {mean.n_incomplete}")
     else:

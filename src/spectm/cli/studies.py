@@ -10,6 +10,7 @@ from typing import Any
 import spectm
 from spectm.cli.options import Data, add_data, add_settings, read_data, settings_from, shortened
 from spectm.evaluation.page_sections import write_section
+from spectm.files import write_bytes
 from spectm.training.settings import Settings
 
 __all__ = ["add_study", "made_by", "note_of", "publish", "read_study", "record_of", "section_of"]
@@ -80,8 +81,18 @@ def section_of(name: str, data: Data) -> str:
 
 
 def publish(page: str, section: str, written: Sequence[Path], results: Path | None) -> None:
-    """Write a page's section of another one where asked for, print it, and name all that was written."""
-    if results:
-        write_section(results, section, page)
+    """Write a page's section of another one where asked for, print it, and name all that was written.
+
+    A figure of the page goes along, to ``images`` beside the other one.
+    """
     print(page)
-    print("wrote " + "\n      ".join(map(str, [*written, *([results] if results else [])])))
+    named = list(written)
+    if results:
+        for figure in (path for path in written if f"]({path.name})" in page):
+            copy = results.parent / "images" / f"results-{section}{figure.suffix}"
+            write_bytes(copy, figure.read_bytes())
+            page = page.replace(f"]({figure.name})", f"](images/{copy.name})")
+            named.append(copy)
+        write_section(results, section, page)
+        named.append(results)
+    print("wrote " + "\n      ".join(map(str, named)))

@@ -39,6 +39,7 @@ __all__ = [
     "MeanAttribution",
     "attribute",
     "calendar_share",
+    "in_parts",
     "index_columns",
     "layout_of",
     "mean_attribution",
@@ -172,7 +173,7 @@ def mean_attribution(
     size = np.zeros((len(model.blends), patches.n_bands))
     mean_size, signed = np.zeros(patches.n_bands), np.zeros(patches.n_bands)
     n = n_incomplete = 0
-    for part in _parts(patches, patches_at_once):
+    for part in in_parts(patches, patches_at_once):
         found = attribute(model, part)
         seen = np.isfinite(found.bands).all(axis=1)
         size += np.abs(found.each[:, seen]).sum(axis=1)
@@ -318,5 +319,6 @@ def _ridge(member: Member, columns: Tensor) -> Tensor:
     return ((columns - mean) / scale) @ weight + ridge.intercept_
 
 
-def _parts(patches: Patches, size: int) -> Iterator[Patches]:
+def in_parts(patches: Patches, size: int) -> Iterator[Patches]:
+    """The patches, `size` at a time."""
     return (patches.select(slice(start, start + size)) for start in range(0, patches.n_samples, size))

@@ -9,10 +9,14 @@ import torch
 
 from spectm.data.patches import Patches
 from spectm.evaluation.attributed import (
+    PATCHES_AT_ONCE,
     Attributions,
+    Blended,
     calendar_share,
+    in_parts,
     layout_of,
     offsets,
+    reference_spectra,
     spectral_part,
     spread_over,
 )
@@ -20,7 +24,7 @@ from spectm.spectral.windows import Window
 from spectm.training.forecaster import Forecaster
 from spectm.trust.attribution import occlusion
 
-__all__ = ["Occlusion", "fill_in", "filled_estimate", "occluded"]
+__all__ = ["MeanOcclusion", "Occlusion", "fill_in", "filled_estimate", "mean_occlusion", "occluded"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -91,11 +95,7 @@ def occluded(
     window : ndarray of int, shape (n_bands,)
         Which each band lies in, -1 for none.
     """
-    together = np.where(window >= 0, 0, -1)
-    there = [number for number in range(len(windows)) if (window == number).any()]
-    groups = np.full(window.size, -1)
-    for position, number in enumerate(there):
-        groups[window == number] = position
+    names, groups = _named_groups(windows, window)
     by: list[FloatArray] = []
     for replacement in (np.repeat(found.reference, len(model.blends), axis=0), filled):
         each = []
@@ -105,12 +105,11 @@ def occluded(
                 np.concatenate(
                     [
                         occlusion(function, found.spectra, spectrum[None], group, more=pixels)[0]
-                        for group in (groups, together)
+                        for group in groups
                     ]
                 )
             )
-        by.append(np.array(each) if each else np.full((1, len(there) + 1), np.nan))
-    names = [*(windows[number].name for number in there), "all windows"]
+        by.append(np.array(each) if each else np.full((1, len(names)), np.nan))
     return tuple(
         Occlusion(
             name=name,
@@ -121,6 +120,56 @@ def occluded(
         )
         for place, name in enumerate(names)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeanOcclusion:
+    """By how much estimates of many patches exceed those with a window as in the reference spectrum, log10.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the windows, and "all windows".
+    size, signed : ndarray, shape (n_members, n_names)
+        Mean over the patches with a valid pixel, without and with its sign, of each member of the ensemble.
+    """
+
+    names: tuple[str, ...]
+    size: FloatArray
+    signed: FloatArray
+
+
+def mean_occlusion(
+    model: Blended, patches: Patches, *, patches_at_once: int = PATCHES_AT_ONCE
+) -> MeanOcclusion:
+    """Occlusion of each window, and of all, over all patches with a valid pixel: only sums are kept."""
+    windows = model.settings.windows.window_set().windows
+    names, groups = _named_groups(windows, layout_of(model).window)
+    size, signed = np.zeros((2, len(model.blends), len(names)))
+    n = 0
+    for part in in_parts(patches, patches_at_once):
+        spectra = part.mean_spectrum()
+        reference, pixels = reference_spectra(model, spectra), [offsets(part, spectra)]
+        seen = np.isfinite(spectra).all(axis=1)
+        n += int(seen.sum())
+        for number in range(len(model.blends)):
+            function = spectral_part(model, number)
+            found = np.concatenate(
+                [occlusion(function, spectra, reference, group, more=pixels) for group in groups], axis=1
+            )[seen]
+            size[number] += np.abs(found).sum(axis=0)
+            signed[number] += found.sum(axis=0)
+    return MeanOcclusion(names=names, size=size / max(n, 1), signed=signed / max(n, 1))
+
+
+def _named_groups(windows: tuple[Window, ...], window: IntArray) -> tuple[tuple[str, ...], list[IntArray]]:
+    """Windows that hold a band, and "all windows"; groups of bands for each by itself, and for all."""
+    there = [number for number in range(len(windows)) if (window == number).any()]
+    groups = np.full(window.size, -1)
+    for position, number in enumerate(there):
+        groups[window == number] = position
+    names = (*(windows[number].name for number in there), "all windows")
+    return names, [groups, np.where(window >= 0, 0, -1)]
 
 
 def filled_estimate(

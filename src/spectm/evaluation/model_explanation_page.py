@@ -7,9 +7,10 @@ import numpy as np
 from spectm.data.patches import Patches
 from spectm.evaluation import explanation_figures as drawn
 from spectm.evaluation.agreement import Agreement
-from spectm.evaluation.attributed import Blended, MeanAttribution, layout_of
+from spectm.evaluation.attributed import Blended, MeanAttribution, layout_of, spread_over
 from spectm.evaluation.explanation_page import USED, Section, about_reference, signed, write_page
 from spectm.evaluation.findings import number
+from spectm.evaluation.hidden_windows import MeanOcclusion
 from spectm.evaluation.report_tables import Table
 from spectm.trust.attribution import TOLERANCE
 from spectm.trust.thresholds import CAVEAT
@@ -19,6 +20,7 @@ __all__ = ["write_model_explanation"]
 
 def write_model_explanation(
     mean: MeanAttribution,
+    occlusion: MeanOcclusion,
     agreement: Agreement | None,
     model: Blended,
     patches: Patches,
@@ -33,6 +35,7 @@ def write_model_explanation(
     Parameters
     ----------
     mean : MeanAttribution
+    occlusion : MeanOcclusion
     agreement : Agreement or None
         None where the laboratory values that it needs were not given.
     model, patches, path, name, file
@@ -54,7 +57,11 @@ def write_model_explanation(
         "short": _verdict(agreement),
         "reasons": [],
         "caveats": [caveat, USED, about_reference(len(model.blends))],
-        "sections": [_mean_bands(mean, model), *([_null(agreement)] if agreement else [])],
+        "sections": [
+            _mean_bands(mean, model),
+            _occluded(occlusion),
+            *([_null(agreement)] if agreement else []),
+        ],
     }
     return write_page(contents, model, patches, path, name=name, file=file)
 
@@ -101,6 +108,25 @@ def _mean_bands(mean: MeanAttribution, model: Blended) -> Section:
         pictures=[drawn.band_sizes(mean.wavelength, mean.mean_size, mean.signed, windows)],
         tables=[Table("Share of the attribution", columns, rows)],
         long=[Table("All bands", ("nm", "Mean size, log10", "Mean with sign, log10"), every)],
+    )
+
+
+def _occluded(occlusion: MeanOcclusion) -> Section:
+    spreads = spread_over(occlusion.size)
+    rows = [
+        (name, number(size, 3), number(spread, 3), signed(average, 3))
+        for name, size, spread, average in zip(
+            occlusion.names, occlusion.size.mean(axis=0), spreads, occlusion.signed.mean(axis=0), strict=True
+        )
+    ]
+    columns = ("Window", "Mean size, log10", "Spread over members", "Mean with sign, log10")
+    return Section(
+        title="What each window says",
+        lines=[
+            "Occlusion: the estimate less that for the same spectrum with the window as in the reference "
+            "spectrum, over all spectra. Windows that say the same do not add up to all of them."
+        ],
+        tables=[Table("What each window adds", columns, rows)],
     )
 
 

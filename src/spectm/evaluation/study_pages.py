@@ -65,6 +65,7 @@ def ablation_page(table: pd.DataFrame, record: Mapping[str, Any]) -> str:
         )
         rows = [_ablation_row(row, reference) for row in group.to_dict("records")]
         blocks.append(markdown(Table(title, columns, rows)))
+    blocks.append("![Differences from the reference with their intervals, as in the tables.](ablation.png)")
     return _joined(blocks)
 
 
@@ -129,6 +130,9 @@ def efficiency_page(curves: pd.DataFrame, equal: pd.DataFrame, record: Mapping[s
         blocks += list(_equal(equal))
     for (task, by), group in curves.groupby(["task", "by"], sort=False):
         blocks.append(markdown(_curve_table(str(task), str(by), group)))
+    blocks.append(
+        "![R2 by number of labels, as in the tables, the best context of each.](label_efficiency.png)"
+    )
     return _joined(blocks)
 
 
