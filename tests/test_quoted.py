@@ -41,7 +41,7 @@ def scores_by_split(task: str, model: str) -> list[str]:
 SPLITS = ("leave-date-out", "leave-date-out-strict", "random-5", "leave-station-out", "forward")
 
 
-@pytest.mark.parametrize(("column", "split"), enumerate(SPLITS))
+@pytest.mark.parametrize(("column", "split"), list(enumerate(SPLITS)))
 def test_the_card_has_the_scores_of_every_split(column: int, split: str) -> None:
     row = re.search(rf"^\| [^|]*\(`{split}`\) \| (.*) \|$", CARD, flags=re.MULTILINE)
     assert row is not None

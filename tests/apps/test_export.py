@@ -161,7 +161,8 @@ def test_cells_as_csv(store: Store, tmp_path: Path) -> None:
     assert set(found["period_end"]) == {"2024-08-28"}  # the day after, as in points.csv
     assert set(found["simulated"]) == {1}
     assert set(found["about"]) == {
-        "particulate microcystin in raw surface water, ug/L; dissolved toxin is not included"
+        "particulate microcystin in raw surface water, ug/L; dissolved toxin is not included, "
+        "other toxins are not counted, and nothing is said of finished water"
     }
 
 

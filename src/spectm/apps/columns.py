@@ -25,7 +25,10 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-ABOUT = "particulate microcystin in raw surface water, ug/L; dissolved toxin is not included"
+ABOUT = (
+    "particulate microcystin in raw surface water, ug/L; dissolved toxin is not included, "
+    "other toxins are not counted, and nothing is said of finished water"
+)
 """Goes with every table."""
 
 USUAL_THRESHOLD = 8.0

@@ -112,13 +112,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_results(folder: Path, path: Path) -> list[Path]:
-    """The page of a run, what other commands wrote into the one that it replaces, and its pictures."""
-    found = path.read_text(encoding="utf-8") if path.is_file() else ""
+    """The page of a run and its pictures."""
     images = {path.parent / "images" / name: one for name, one in results_images(folder).items()}
     for file, picture in images.items():
         write_bytes(file, picture.svg)
-    write_text(path, with_sections(results_page(folder), sections_of(found)))
+    write_text(path, _with_other_sections(results_page(folder), path))
     return [*images, path]
+
+
+def _with_other_sections(page: str, path: Path) -> str:
+    """The page, and what other commands wrote into the one that it replaces."""
+    found = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return with_sections(page, sections_of(found))
 
 
 def asked_for(args: argparse.Namespace) -> EvaluationSettings:

@@ -185,9 +185,7 @@ def _paper(run: RunFolder) -> Iterator[str]:
     )
     rows = [row for task in run.tasks if task in PRINTED for row in _paper_scores(run, task)]
     rows += _paper_reconstruction(run)
-    rows.append(
-        ("Label efficiency at 5 % of the labels", "2.2 times", "by `spectm label-efficiency`", "not run")
-    )
+    rows.append(("Label efficiency at 5 % of the labels", "2.2 times", EFFICIENCY, "not run"))
     yield markdown(Table("Figures of the paper", ("Quantity", "Paper", HEADLINE, "random-5"), rows))
     yield "Differences in protocol:"
     yield "\n".join(f"- {line}" for line in _differences(run))
