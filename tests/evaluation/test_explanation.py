@@ -27,6 +27,7 @@ from spectm.training.forecast import usual_at
 from spectm.training.forecaster import Forecaster, train_forecaster
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
+from spectm.training.released import load
 from spectm.trust.agreement import window_agreement
 from spectm.trust.thresholds import CAVEAT
 from tests.study import IN_WINDOW, Study
@@ -34,6 +35,7 @@ from tools.attribution import (
     SEEN,
     agreements,
     changes,
+    in_august,
     lake_studies,
     patches_of,
     pigment_model,
@@ -394,6 +396,21 @@ def test_what_raises_the_estimate_and_what_does_not() -> None:
     assert np.quantile(sediment, 0.9) < np.log10(3.0) / 2
     brighter = moved["brightness times 1.02, the noise"]
     assert 0 < np.abs(brighter).max() < 0.05
+
+
+@pytest.mark.slow
+def test_the_released_model_follows_blooms_and_not_sediment() -> None:
+    """Which direction physics asks for, on waters that it never saw; docs/explanations.md has the sizes."""
+    fresh = waters(1000, 60)
+    seen = fresh["phycocyanin"] > SEEN
+    moved = {name: found[seen] for name, found in changes(load("erie-2024"), fresh, in_august).items()}
+    bloom = np.median(moved["phycocyanin and chlorophyll of cyanobacteria times 3"])
+    assert seen.sum() > 30
+    assert (moved["phycocyanin times 3"] > 0).mean() > 0.95
+    assert bloom > np.log10(2.0)
+    assert abs(np.median(moved["minerals times 2"])) < 0.1 * bloom
+    assert np.quantile(np.abs(moved["minerals times 2"]), 0.9) < 0.5 * bloom
+    assert np.abs(moved["brightness times 1.02, the noise"]).max() < 0.05
 
 
 def test_a_line_of_the_table_by_hand() -> None:
