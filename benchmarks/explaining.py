@@ -17,6 +17,7 @@ from benchmarks.composing import peak_megabytes
 from benchmarks.entry import Entry, machine_name
 from spectm.data.patches import Patches
 from spectm.evaluation.attributed import PATCHES_AT_ONCE, mean_attribution
+from spectm.evaluation.hidden_windows import mean_occlusion
 from spectm.training.forecaster import Forecaster
 from spectm.training.released import load
 
@@ -29,16 +30,20 @@ ROOT = Path(__file__).parents[1]
 
 def measure(say: Callable[[str], None] = lambda line: print(f"  {line}", flush=True)) -> list[Entry]:
     """Time and memory of the bands' attribution, for few patches and for eight times as many."""
-    seconds, peak = {}, {}
+    seconds, occluding, peak = {}, {}, {}
     for n in (FEW, MANY):
         words = [sys.executable, "-m", "benchmarks.explaining", str(n)]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-        seconds[n], peak[n] = map(float, done.stdout.split()[-2:])
-        say(f"{n} patches: {seconds[n]:.0f} s, peak {peak[n]:.0f} MB")
+        seconds[n], occluding[n], peak[0], peak[n] = map(float, done.stdout.split()[-4:])
+        say(f"{n} patches: {seconds[n]:.0f} s, windows {occluding[n]:.1f} s, peak {peak[n]:.0f} MB")
     note = "a process of its own, one thread, five members, 3 x 3 pixels"
     few = f"explain/memory/{FEW}"
     return [
-        _entry("time", seconds[MANY] / MANY, "s/patch", note=f"{MANY} patches; {note}"),
+        _entry("time", seconds[MANY] / MANY, "s/patch", note=f"bands; {MANY} patches; {note}"),
+        _entry("windows/time", occluding[MANY] / MANY, "s/patch", note=f"occlusion; {MANY} patches; {note}"),
+        _entry(
+            "memory/0", peak[0], "MB", note="the program with the model and the patches, before it explains"
+        ),
         _entry(f"memory/{FEW}", peak[FEW], "MB", note=note),
         _entry(f"memory/{MANY}", peak[MANY], "MB", against=few, ratio=peak[MANY] / peak[FEW], note=note),
     ]
@@ -80,11 +85,13 @@ def _main(words: list[str]) -> None:
     torch.set_num_threads(1)
     model = load(MODEL)
     patches = _patches(model, int(words[0]))
-    started = time.perf_counter()
+    before, started = peak_megabytes(), time.perf_counter()
     found = mean_attribution(model, patches)
+    attributed = time.perf_counter()
     if found.n_patches != patches.n_samples:
         raise RuntimeError(f"{patches.n_samples - found.n_patches} of {patches.n_samples} were not explained")
-    print(time.perf_counter() - started, peak_megabytes())
+    mean_occlusion(model, patches)
+    print(attributed - started, time.perf_counter() - attributed, before, peak_megabytes())
 
 
 if __name__ == "__main__":

@@ -47,14 +47,21 @@ def dealt(dates: npt.NDArray[np.str_]) -> dict[str, list[npt.NDArray[np.str_]]]:
     }
 
 
+def without(
+    patches: Patches, unlabelled: Sequence[Patches], test: BoolArray
+) -> tuple[BoolArray, list[Patches]]:
+    """Patches that may be learned from, and all spectra: neither tested nor within 60 hours of what is."""
+    times = np.concatenate([patches.first[test], patches.last[test]])
+    kept = ~test & ~excluded_by(patches.first, times, until=patches.last)
+    sources = [patches.select(kept)]
+    return kept, sources + [one.select(~excluded_by(one.first, times, until=one.last)) for one in unlabelled]
+
+
 def blind_to(
     patches: Patches, unlabelled: Sequence[Patches], test: BoolArray, settings: Settings
 ) -> tuple[BoolArray, SpecTM]:
     """Patches that were learned from, and a model pretrained on them."""
-    times = np.concatenate([patches.first[test], patches.last[test]])
-    kept = ~test & ~excluded_by(patches.first, times, until=patches.last)
-    sources = [patches.select(kept)]
-    sources += [one.select(~excluded_by(one.first, times, until=one.last)) for one in unlabelled]
+    kept, sources = without(patches, unlabelled, test)
     return kept, pretrain(Fabric(accelerator="cpu", devices=1), sources, settings, seed=0).model.eval()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spectm.cli.evaluate import _write_results
 from spectm.evaluation import breakdown, figures
 from spectm.evaluation.results import with_ensemble
 from spectm.evaluation.run_folder import read_run_folder
@@ -150,4 +151,15 @@ def test_pages_hold_them(folder, monkeypatch) -> None:
     assert picture is not None
     assert "NA 2024-06-17 4.0 times too low, NA 2024-06-03 3.2 times too high" in picture.alt
     assert f"![{picture.alt}](images/results-worst-current.svg)" in page
-    assert set(results_images(folder)) == set(re.findall(r"\(images/(.*?)\)", page))
+    linked = set(re.findall(r"\(images/(.*?)\)", page))
+    assert set(results_images(folder)) == linked
+
+
+@pytest.mark.slow
+def test_pictures_go_beside_the_page(folder, tmp_path) -> None:
+    written = _write_results(folder, tmp_path / "docs" / "results.md")
+    pictures = sorted((tmp_path / "docs" / "images").iterdir())
+    assert sorted(written) == [*pictures, tmp_path / "docs" / "results.md"]
+    linked = re.findall(r"\(images/(.*?)\)", (tmp_path / "docs" / "results.md").read_text(encoding="utf-8"))
+    assert [path.name for path in pictures] == sorted(linked) != []
+    assert all(path.read_bytes().startswith(b"<?xml") for path in pictures)

@@ -12,9 +12,15 @@ from spectm.data.memory import Memory, Record
 from spectm.data.patches import Patches
 from spectm.errors import AttributionError, LabelError, PatchError
 from spectm.evaluation import agreement as agreement_module
-from spectm.evaluation import attributed
+from spectm.evaluation import attributed, hidden_windows
 from spectm.evaluation.agreement import Agreement, shuffled_dates, window_test
-from spectm.evaluation.attributed import attribute, calendar_share, mean_attribution, reference_spectra
+from spectm.evaluation.attributed import (
+    attribute,
+    calendar_share,
+    layout_of,
+    mean_attribution,
+    reference_spectra,
+)
 from spectm.evaluation.calibrated import calibrate_forecaster
 from spectm.evaluation.explanation import Explanation, explain
 from spectm.evaluation.explanation_page import USED, write_explanation
@@ -208,6 +214,20 @@ def test_windows_are_occluded_over_many_patches(study: Study, model: Forecaster)
     single = mean_occlusion(model, study.patches.select(np.array([row])))
     expected = [part.reference for part in explain(model, study.patches, row).occluded]
     np.testing.assert_allclose(single.signed.mean(axis=0), expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_without_a_band_in_a_window_nothing_is_occluded(
+    study: Study, model: Forecaster, monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    few = some(study.patches)
+    mean = mean_attribution(model, few)
+    outside = replace(layout_of(model), window=np.full_like(layout_of(model).window, -1))
+    monkeypatch.setattr(hidden_windows, "layout_of", lambda _: outside)
+    found = mean_occlusion(model, few)
+    assert (found.names, found.size.shape) == ((), (2, 0))
+    path = write_model_explanation(mean, found, None, model, few, tmp_path / "p.html", name="m", file="p.nc")
+    assert "What each window says" not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -142,10 +142,15 @@ class MeanOcclusion:
 def mean_occlusion(
     model: Blended, patches: Patches, *, patches_at_once: int = PATCHES_AT_ONCE
 ) -> MeanOcclusion:
-    """Occlusion of each window, and of all, over all patches with a valid pixel: only sums are kept."""
-    windows = model.settings.windows.window_set().windows
-    names, groups = _named_groups(windows, layout_of(model).window)
+    """Occlusion of each window, and of all, over all patches with a valid pixel: only sums are kept.
+
+    Of a model none of whose bands lies in a window there is nothing to occlude, and there are no names.
+    """
+    windows, window = model.settings.windows.window_set().windows, layout_of(model).window
+    names, groups = _named_groups(windows, window) if (window >= 0).any() else ((), [])
     size, signed = np.zeros((2, len(model.blends), len(names)))
+    if not names:
+        return MeanOcclusion(names=names, size=size, signed=signed)
     n = 0
     for part in in_parts(patches, patches_at_once):
         spectra = part.mean_spectrum()

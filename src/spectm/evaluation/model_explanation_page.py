@@ -59,7 +59,7 @@ def write_model_explanation(
         "caveats": [caveat, USED, about_reference(len(model.blends))],
         "sections": [
             _mean_bands(mean, model),
-            _occluded(occlusion),
+            *([_occluded(occlusion)] if occlusion.names else []),
             *([_null(agreement)] if agreement else []),
         ],
     }

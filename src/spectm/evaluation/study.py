@@ -47,7 +47,8 @@ class EvaluationConfig:
     seeds, ablation_seeds : int
         Seeds 0, 1, ... of ``spectm`` and ``spectm-probe``, and of the models that differ from them in one
         thing, which run leave-date-out without context. ``leave-date-out-strict`` and ``random-5`` are there
-        for comparison: in them SpecTM runs with the first seed, in ``random-5`` fine-tuned without context.
+        for comparison: in them SpecTM runs with the first seed, and fine-tuning in ``random-5`` only without
+        context.
     guards_nm : tuple of float
         Guards beside the windows for which the reconstruction of hidden bands is scored, nm.
     shuffles : int

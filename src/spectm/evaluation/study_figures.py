@@ -49,7 +49,7 @@ def draw_ablation(table: pd.DataFrame, path: Path, *, note: str = "") -> None:
             part = shown[(shown["task"] == task) & (shown["head"] == head)]
             _differences(grid[i, j], part, f"{TASK_TITLES[task]}, {head}")
     for axes in grid[-1]:
-        axes.set_xlabel("R² of the reference minus R² of the variant")
+        axes.set_xlabel("R², reference minus variant")
     above = f"{note} Reference: {REFERENCES[reference]}. Above zero it is better.".strip()
     said = "Thick: 95 % interval. Thin: corrected for all lines of a panel. Grey: too small to detect."
     canvas.suptitle(f"{above}\n{said}", fontsize=8.5)

@@ -171,7 +171,8 @@ def _of_task(run: RunFolder, task: str) -> Iterator[str]:
         yield markdown(tables.split_table(run, task))
         yield (
             "Not run, for what it would cost: variants of SpecTM that are there to be compared with it, but "
-            f"for {HEADLINE} and the spectrum alone; and random-5 with context for fine-tuned SpecTM."
+            f"for {HEADLINE} and the spectrum alone; and random-5 with context for fine-tuned SpecTM. In "
+            "leave-date-out-strict and random-5 SpecTM has its first seed alone."
         )
     else:
         yield f"No other split than {run.splits[0]} was run."
