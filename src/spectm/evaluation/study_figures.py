@@ -128,7 +128,7 @@ def _curve_panel(axes: "Axes", part: pd.DataFrame) -> None:
     ticks = [count for count in (2, 5, 10, 20, 40, 80, 160, 320, 640) if least <= count <= most]
     axes.set_xticks(ticks, [str(count) for count in ticks])
     axes.minorticks_off()
-    axes.legend(fontsize=6.5, frameon=False, loc="lower right")
+    axes.legend(fontsize=6.5, frameon=True, framealpha=0.85, edgecolor="none", loc="lower right")
 
 
 def _best_context(own: pd.DataFrame) -> pd.DataFrame:
