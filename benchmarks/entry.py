@@ -5,7 +5,7 @@ import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Entry", "machine_name"]
+__all__ = ["Entry", "entry_of", "machine_name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,30 @@ class Entry:
     ratio: float | None = None
     runs: tuple[float, ...] = field(default=())
     note: str = ""
+
+
+def entry_of(
+    benchmark: str,
+    name: str,
+    value: float,
+    unit: str,
+    *,
+    against: str | None = None,
+    ratio: float | None = None,
+    runs: tuple[float, ...] = (),
+    note: str = "",
+) -> Entry:
+    """One number of a benchmark, measured on this machine."""
+    return Entry(
+        name=f"{benchmark}/{name}",
+        value=value,
+        unit=unit,
+        machine=machine_name(),
+        against=against,
+        ratio=ratio,
+        runs=runs,
+        note=note,
+    )
 
 
 def machine_name() -> str:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.composing import peak_megabytes
-from benchmarks.entry import Entry, machine_name
+from benchmarks.entry import Entry, entry_of
 from spectm.data.patches import Patches
 from spectm.evaluation.attributed import PATCHES_AT_ONCE, mean_attribution
 from spectm.evaluation.hidden_windows import mean_occlusion
@@ -26,6 +27,7 @@ __all__ = ["measure"]
 MODEL = os.environ.get("SPECTM_BENCH_MODEL", "erie-2024")
 FEW, MANY = PATCHES_AT_ONCE, 8 * PATCHES_AT_ONCE
 ROOT = Path(__file__).parents[1]
+_entry = partial(entry_of, "explain")
 
 
 def measure(say: Callable[[str], None] = lambda line: print(f"  {line}", flush=True)) -> list[Entry]:
@@ -47,20 +49,6 @@ def measure(say: Callable[[str], None] = lambda line: print(f"  {line}", flush=T
         _entry(f"memory/{FEW}", peak[FEW], "MB", note=note),
         _entry(f"memory/{MANY}", peak[MANY], "MB", against=few, ratio=peak[MANY] / peak[FEW], note=note),
     ]
-
-
-def _entry(
-    name: str, value: float, unit: str, *, against: str | None = None, ratio: float | None = None, note: str
-) -> Entry:
-    return Entry(
-        name=f"explain/{name}",
-        value=value,
-        unit=unit,
-        machine=machine_name(),
-        against=against,
-        ratio=ratio,
-        note=note,
-    )
 
 
 def _patches(model: Forecaster, n: int) -> Patches:

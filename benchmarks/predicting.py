@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.composing import peak_megabytes
-from benchmarks.entry import Entry, machine_name
+from benchmarks.entry import Entry, entry_of
 from spectm.apps.cells import CubeCells, Windows, estimates_of, look_alone, look_at
 from spectm.apps.columns import outlook_columns, thresholds_of
 from spectm.apps.fields import fields_of
@@ -38,6 +39,7 @@ RESOLUTION, FIRST = 0.01, "2024-07-27"
 ROOT = Path(__file__).parents[1]
 PROFILES = [profile("who-2020"), profile("epa-2019")]
 N_SINGLE, N_TRUST, N_RUNS = 30, 1024, 3
+_entry = partial(entry_of, "predict")
 
 
 def measure(say: Callable[[str], None] = lambda line: print(f"  {line}", flush=True)) -> list[Entry]:
@@ -227,28 +229,6 @@ def _pair(now: Windows, before: Windows, wavelength: np.ndarray) -> Patches:
         for name in Windows.__dataclass_fields__
     }
     return Patches(wavelength=wavelength, station=np.full(2, ""), source="a benchmark", **both)
-
-
-def _entry(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    against: str | None = None,
-    ratio: float | None = None,
-    runs: tuple[float, ...] = (),
-    note: str = "",
-) -> Entry:
-    return Entry(
-        name=f"predict/{name}",
-        value=value,
-        unit=unit,
-        machine=machine_name(),
-        against=against,
-        ratio=ratio,
-        runs=runs,
-        note=note,
-    )
 
 
 def _main(words: list[str]) -> None:

@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import median
 
 import numpy as np
 
-from benchmarks.entry import Entry, machine_name
+from benchmarks.entry import Entry, entry_of
 from spectm.apps.history import cell_in
 from spectm.apps.moment import moment_at
 from spectm.apps.places import Station
@@ -32,6 +33,7 @@ SHAPE, PERIODS = (76, 116), 8  # western Lake Erie at 0.01 degrees
 RATE, SECONDS, CLIENTS = 50.0, 12.0, 16  # requests a second
 MANY = 10_000
 API = "/api/v1/areas/basin"
+_entry = partial(entry_of, "serve")
 
 
 def measure(say: Callable[[str], None] = lambda line: print(f"  {line}", flush=True)) -> list[Entry]:
@@ -226,23 +228,3 @@ def _hostile(port: int) -> Iterator[None]:
         stop.set()
         for thread in threads:
             thread.join()
-
-
-def _entry(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    against: str | None = None,
-    ratio: float | None = None,
-    note: str = "",
-) -> Entry:
-    return Entry(
-        name=f"serve/{name}",
-        value=value,
-        unit=unit,
-        machine=machine_name(),
-        against=against,
-        ratio=ratio,
-        note=note,
-    )
