@@ -22,6 +22,7 @@ from spectm.data.patches import Patches, read_patches
 from spectm.evaluation.claims import claims, mean_over_seeds
 from spectm.evaluation.findings import bracketed
 from spectm.evaluation.scores import draw_weights, r2
+from spectm.evaluation.sureness_blind import SPREAD_OUT, dealt, without
 from spectm.spectral.indices import INDICES
 from spectm.training.blend import spectral_views
 from spectm.training.forecast import local_days
@@ -29,12 +30,11 @@ from spectm.training.pretrain import pretrain, untrained
 from spectm.training.pretraining_data import pretraining_data
 from spectm.training.ridge import GroupedRidge
 from spectm.training.settings import Settings
-from tools.blind_flags import dealt, without
 
 FloatArray = npt.NDArray[np.floating[Any]]
 READ = ("ss_665", "cyanobacteria_index", "pci", "pc_ratio")  # defined for every spectrum; flh is -CI
 PRETRAINED, RANDOM = "pretrained", "random first weights"
-SEEDS = 10
+SEEDS, SETS = 10, 5
 
 
 def views_without(
@@ -68,7 +68,7 @@ def out_of_date(
     """Each target as read from held-out spectra, by encoder: shape (n_seeds, n_patches)."""
     dates = local_days(patches.time)
     read: dict[str, dict[str, FloatArray]] = {}
-    for names in dealt(dates)["every fifth date left out"]:
+    for names in dealt(dates, SETS)[SPREAD_OUT]:
         tested = np.isin(dates, names)
         kept, views = views_without(patches, unlabelled, tested, seeds, settings)
         for view, embedded in views.items():

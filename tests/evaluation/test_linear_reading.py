@@ -5,11 +5,11 @@ import pytest
 
 from spectm.data.splits import excluded_by
 from spectm.evaluation.run import EvaluationSettings
+from spectm.evaluation.sureness_blind import SPREAD_OUT, dealt
 from spectm.training.forecast import local_days
 from spectm.training.ridge import GroupedRidge
 from tests.study import Study
 from tools import linear_reading
-from tools.blind_flags import dealt
 from tools.linear_reading import PRETRAINED, RANDOM, out_of_date, table
 
 
@@ -49,7 +49,7 @@ def test_nothing_near_what_is_read_was_learned_from(
     brightness = patches.mean_spectrum().mean(axis=1)
     read = out_of_date(patches, [study.patches], {"brightness": brightness}, 1, tiny_settings)
     dates = local_days(patches.time)
-    sets = dealt(dates)["every fifth date left out"]
+    sets = dealt(dates, 5)[SPREAD_OUT]
     assert len(asked) == len(sets) == 5
     for number, names in enumerate(sets):
         tested = patches.time[np.isin(dates, names)]

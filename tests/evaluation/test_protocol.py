@@ -69,6 +69,7 @@ def test_names_are_those_of_the_issue() -> None:
         ({"ablation_seeds": 0}, "at least 1"),
         ({"shuffles": 0}, "at least 1"),
         ({"workers": 0}, "at least 1"),
+        ({"flag_sets": 1}, "wanted 0 for none, or 2 or more; found 1"),
     ],
 )
 def test_unknown_names_are_refused(change: dict, message: str) -> None:

@@ -10,7 +10,10 @@ import pytest
 from spectm.data.patches import Patches
 from spectm.data.splits import leave_date_out
 from spectm.errors import PatchError
+from spectm.evaluation import sureness_blind
 from spectm.evaluation.run import EvaluationSettings
+from spectm.evaluation.study import prepared
+from spectm.evaluation.sureness_blind import dealt
 from spectm.evaluation.sureness_corruptions import MILD_CHANGES, corruptions, mild_changes
 from spectm.evaluation.sureness_familiar import (
     ANY,
@@ -24,12 +27,11 @@ from spectm.evaluation.sureness_familiar import (
 from spectm.evaluation.sureness_files import familiar_lines
 from spectm.evaluation.sureness_foreign import Foreign, foreign_shares, on_bands, read_foreign
 from spectm.model.encoder import EncoderConfig
+from spectm.training.forecast import local_days
 from spectm.training.pretrain import untrained
 from spectm.training.pretraining_data import pretraining_data
 from spectm.trust.applicability import Flags
 from tests.study import Study
-from tools import blind_flags
-from tools.blind_flags import dealt
 
 BANDS_NM = np.arange(400.0, 721.0, 5.0)
 N_DATES = 20
@@ -292,7 +294,7 @@ def test_other_waters_by_reason(made):
 
 
 def test_dates_are_dealt_once():
-    sets = dealt(np.array(list("ccabdefgaijk")))
+    sets = dealt(np.array(list("ccabdefgaijk")), 5)
     (spread, together) = sets.values()
     assert ["".join(one) for one in spread] == ["af", "bg", "ci", "dj", "ek"]
     assert ["".join(one) for one in together] == ["ab", "cd", "ef", "gi", "jk"]
@@ -305,15 +307,57 @@ def test_a_blind_encoder_sees_nothing_of_what_is_judged(study: Study, monkeypatc
         sources.extend(given)
         return SimpleNamespace(model=untrained(pretraining_data(given), settings, seed=seed))
 
-    monkeypatch.setattr(blind_flags, "pretrain", fake)
+    monkeypatch.setattr(sureness_blind, "pretrain", fake)
     settings = EvaluationSettings(encoder=EncoderConfig(width=16, depth=1, heads=2))
     time = study.patches.time
     test = time.astype("datetime64[D]") == np.datetime64("2024-07-08")
-    kept, model = blind_flags.blind_to(study.patches, [study.patches], test, settings)
-    seen = blind_flags.made_of(study.patches, model)
+    kept, model = sureness_blind.blind_to(study.patches, [study.patches], test, settings)
+    seen = sureness_blind.made_of(study.patches, model)
     apart = np.abs(time[:, None] - time[test]).min(axis=1)
     assert test.sum() > 1
     assert (kept == (apart > np.timedelta64(60, "h"))).all()
     assert [source.n_samples for source in sources] == [kept.sum(), kept.sum()]
     assert {"embedding", "reconstruction", "spectra"} <= set(seen)
     assert len(seen["spectra"]) == study.patches.n_samples
+
+
+def test_shares_with_a_blind_encoder_by_hand() -> None:
+    """Two sets of one way: a reason that only one of them knows was not met in the other."""
+    lines = pd.DataFrame(
+        [
+            ("a way", LAKE, "2024-07-01", True, True, True),
+            ("a way", LAKE, "2024-07-01", False, False, None),
+            ("a way", LAKE, "2024-07-08", False, False, None),
+            ("a way", "glint", "2024-07-08", True, True, None),
+            ("another", LAKE, "2024-07-08", True, False, None),
+        ],
+        columns=["left_out", "spectra", "date", ANY, LOOK, "reconstruction"],
+    )
+    found = sureness_blind.blind_shares(lines).set_index(["left_out", "spectra", "reason"])
+    assert found.loc["a way", LAKE, ANY].tolist() == pytest.approx([1 / 3, 1 / 4, 3, 2])
+    assert found.loc["a way", LAKE, "reconstruction"].tolist() == pytest.approx([1 / 3, 1 / 4, 3, 2])
+    assert found.loc["a way", "glint", ANY].tolist() == [1, 1, 1, 1]
+    assert found.loc["another", LAKE, LOOK].tolist() == [0, 0, 1, 1]
+    assert len(found) == 3 + 2 + 2
+    assert sureness_blind.blind_shares(lines.iloc[:0]).empty
+
+
+@pytest.mark.slow
+def test_blind_jobs_judge_every_date_once(study: Study, tiny_settings: EvaluationSettings) -> None:
+    config = replace(tiny_settings.evaluation, flag_sets=5)
+    given = (study.patches, study.labels, study.unlabelled)
+    jobs = dict(sureness_blind.blind_jobs(prepared(*given, tiny_settings, config)))
+    assert len(jobs) == 10
+    lines = pd.concat([pd.DataFrame(job().further[sureness_blind.BLIND]) for job in jobs.values()])
+    found = sureness_blind.blind_shares(lines).set_index(["left_out", "spectra", "reason"])
+    whole = np.isfinite(study.patches.mean_spectrum()).all(axis=1)
+    dates = np.unique(local_days(study.patches.time[whole]))
+    for left_out in (sureness_blind.SPREAD_OUT, sureness_blind.TOGETHER):
+        lake = found.loc[left_out, LAKE, ANY]
+        assert (lake["n"], lake["n_dates"]) == (whole.sum(), dates.size)
+        assert found.loc[(left_out, "noise", ANY), "share"] == 1
+    none = prepared(*given, tiny_settings, replace(config, flag_sets=0))
+    assert dict(sureness_blind.blind_jobs(none)) == {}
+    # overpasses come in pairs a day apart: without every other date nothing is far enough from one
+    two = prepared(*given, tiny_settings, replace(config, flag_sets=2))
+    assert set(dict(sureness_blind.blind_jobs(two))) == {f"blind.neighbouring-dates.{n}" for n in range(2)}

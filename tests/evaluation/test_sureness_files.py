@@ -10,6 +10,7 @@ from spectm.evaluation.report import write_report
 from spectm.evaluation.report_tables import markdown
 from spectm.evaluation.run_folder import read_run_folder
 from spectm.evaluation.summary import results_page
+from spectm.evaluation.sureness_blind import SPREAD_OUT, TOGETHER
 from spectm.evaluation.sureness_familiar import ANY, LAKE, LOOK
 from spectm.evaluation.sureness_files import all_tables, distribution_table, sections
 from spectm.evaluation.sureness_findings import (
@@ -49,14 +50,28 @@ def familiar(lake=0.05, wrong=1.0, shelf=0.9):
     return table.assign(share_of_dates=table["share"], n=100, n_dates=10)
 
 
+def blind():
+    """As with an encoder: two ways to leave dates out, the second of which the season flags."""
+    lines = [
+        (SPREAD_OUT, "lake", LAKE, ANY, 0.1),
+        (SPREAD_OUT, "lake", LAKE, LOOK, 0.1),
+        (SPREAD_OUT, CORRUPTION, "glint", ANY, 0.5),
+        (SPREAD_OUT, MILD, "times 1.2", ANY, 0.2),
+        (TOGETHER, "lake", LAKE, ANY, 0.5),
+        (TOGETHER, "lake", LAKE, LOOK, 0.2),
+    ]
+    table = pd.DataFrame(lines, columns=["left_out", "kind", "spectra", "reason", "share"])
+    return table.assign(share_of_dates=table["share"], n=100, n_dates=10)
+
+
 def tables_of(lines, flags=None, known=None):
     flags = flags_of("bands", np.arange(20) < 4, 0.5) if flags is None else flags
-    return all_tables({"current": TimedTask()}, lines, flags, familiar() if known is None else known)
+    return all_tables({"current": TimedTask()}, lines, flags, familiar() if known is None else known, blind())
 
 
 def sure_of(found):
-    names = ("calibration.csv", "distribution_scores.csv", "reliability.csv", "withheld.csv", "familiar.csv")
-    return Sureness(*(found.get(name, pd.DataFrame()) for name in names))
+    names = ("calibration", "distribution_scores", "reliability", "withheld", "familiar", "familiar_blind")
+    return Sureness(*(found.get(f"{name}.csv", pd.DataFrame()) for name in names))
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +133,8 @@ def test_models_stand_in_one_order(lines):
 @pytest.mark.slow
 def test_only_what_there_is_is_written(lines):
     empty = lines.iloc[:0]
-    assert list(all_tables(TASKS, empty, empty, familiar())) == ["familiar.csv"]
-    assert all_tables(TASKS, empty, empty, empty) == {}
+    assert list(all_tables(TASKS, empty, empty, familiar(), empty)) == ["familiar.csv"]
+    assert all_tables(TASKS, empty, empty, empty, empty) == {}
     without = tables_of(lines, flags_of("bands", False, 0.1).iloc[:0])
     assert "withheld.csv" not in without
     assert withheld_verdicts(sure_of(without), "current") == []
@@ -160,6 +175,13 @@ def test_flags_are_told(page):
         "Of the lake's own 10 dates, held out, 5 % [0, 38] are flagged (5 % are meant to be: inside the "
         "interval), and 5 % of 100 spectra.",
         "Spectra that something is wrong with: at least 100 % of each kind are flagged.",
+        "With an encoder, dates spread over the season held out at once: of the lake's own 10 dates, held "
+        "out, 10 % [0, 45] are flagged (5 % are meant to be: inside the interval), and 10 % of 100 spectra.",
+        "With an encoder, dates spread over the season held out at once: spectra that something is wrong "
+        "with: flagged too seldom (less than 95 %): glint.",
+        "With an encoder, neighbouring dates held out at once: of the lake's own 10 dates, held out, "
+        "50 % [19, 81] are flagged (5 % are meant to be: more than meant), and 50 % of 100 spectra. By their "
+        "look alone it is 20 % [3, 56] of the dates.",
         "shelf: 90 % of 100 spectra are flagged by their look, on the bands that both have.",
     ]
     nothing = pd.DataFrame()
@@ -214,11 +236,20 @@ def test_tables_of_the_page(page):
     ]
     (withheld,) = page["withheld"]["tables"]
     assert [row[0] for row in withheld.rows[:3]] == ["all", "not flagged", "flagged"]
-    lake, mild, other = page["familiar"]["tables"]
+    lake, mild, other, *blind = page["familiar"]["tables"]
     # exact intervals of ten dates: 0.025 ** (1 / 10) = 0.69
     assert lake.rows[1] == ("glint", "100", "10", "100 %", "100 % [69, 100]", "none")
     assert mild.rows == [("times 1.2", "100", "10", "10 %", "10 % [0, 45]", "none")]
     assert other.rows == [("shelf", "100", "10", "90 %", "90 % [55, 100]", "new place 100 %")]
+    assert [table.caption.split(" held out")[0] for table in blind] == [
+        *["With an encoder, dates spread over the season"] * 2,
+        "With an encoder, neighbouring dates",
+    ]
+    assert [[row[:4] for row in table.rows] for table in blind] == [
+        [("the lake, held out", "100", "10", "10 %"), ("glint", "100", "10", "50 %")],
+        [("times 1.2", "100", "10", "20 %")],
+        [("the lake, held out", "100", "10", "50 %")],
+    ]
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from spectm.evaluation.models import ABLATIONS, VARIANTS, Variant, frozen_views,
 from spectm.evaluation.reconstruction import HeldOut, as_lines, from_lines, masked, nearest_block, reconstruct
 from spectm.evaluation.scopes import Scope, blind_sources, split_folds, trainable_scopes
 from spectm.evaluation.study import HEADLINE, STRICT, EvaluationConfig, Study, earlier_years, prepared
+from spectm.evaluation.sureness_blind import BLIND
 from spectm.evaluation.sureness_jobs import DISTRIBUTIONS, FLAGS, family_sureness, sureness_jobs
 from spectm.evaluation.task import Task
 from spectm.model.spectm import SpecTM
@@ -61,6 +62,9 @@ class Outcome:
         Calibrated distributions of held-out dates, and whether their spectra look familiar, as
         `spectm.evaluation.sureness` and `spectm.evaluation.sureness_familiar` give them; empty where none
         was asked for.
+    blind : DataFrame
+        How dates are judged with an encoder that has not seen them, as
+        `spectm.evaluation.sureness_blind.blind_jobs` give it; likewise.
     """
 
     tasks: dict[str, Task]
@@ -69,6 +73,7 @@ class Outcome:
     held_out: list[HeldOut]
     distributions: pd.DataFrame = field(default_factory=pd.DataFrame)
     flags: pd.DataFrame = field(default_factory=pd.DataFrame)
+    blind: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def run_protocol(
@@ -133,6 +138,7 @@ def run_protocol(
         held_out=[] if found.empty else from_lines(found, settings, patches.wavelength),
         distributions=further_lines(jobs, out, DISTRIBUTIONS),
         flags=further_lines(jobs, out, FLAGS),
+        blind=further_lines(jobs, out, BLIND),
     )
 
 

@@ -33,7 +33,8 @@ from spectm.evaluation.results import (
     write_table,
 )
 from spectm.evaluation.study import HEADLINE, EvaluationConfig
-from spectm.evaluation.sureness_files import FILES, all_tables, familiar_lines
+from spectm.evaluation.sureness_blind import blind_shares
+from spectm.evaluation.sureness_files import FILES, all_tables, familiar_lines, with_kinds
 from spectm.evaluation.sureness_foreign import Foreign
 from spectm.evaluation.task import Task
 from spectm.files import write_json
@@ -113,7 +114,8 @@ def evaluate(
         tables["worst_spectra.csv"] = worst
     if foreign or not found.flags.empty:
         familiar = familiar_lines(patches, foreign)
-        tables |= all_tables(found.tasks, found.distributions, found.flags, familiar)
+        blind = with_kinds(blind_shares(found.blind))
+        tables |= all_tables(found.tasks, found.distributions, found.flags, familiar, blind)
     for name, table in tables.items():
         write_table(table, out / name, simulated=patches.simulated)
     for name in set(OPTIONAL) - tables.keys():

@@ -22,7 +22,15 @@ __all__ = ["RunFolder", "read_run_folder"]
 
 FORMAT = "spectm-evaluation"
 FORMAT_VERSION = 1
-SURENESS = ("calibration", "distribution", "distribution_scores", "reliability", "withheld", "familiar")
+SURENESS = (
+    "calibration",
+    "distribution",
+    "distribution_scores",
+    "reliability",
+    "withheld",
+    "familiar",
+    "familiar_blind",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,9 @@ _LAYOUTS = {
     "familiar.csv": _Layout(
         text=("kind", "spectra", "reason"), numbers=("share", "share_of_dates", "n", "n_dates")
     ),
+    "familiar_blind.csv": _Layout(
+        text=("left_out", "kind", "spectra", "reason"), numbers=("share", "share_of_dates", "n", "n_dates")
+    ),
     "curves.csv": _Layout(
         text=("split", "scope", "model", "seed"),
         numbers=("step", "loss", "validation"),
@@ -121,6 +132,7 @@ class RunFolder:
     scores, predictions, pairs, reconstruction, examples, worst, curves : DataFrame
         As ``docs/formats.md`` describes them.
     calibration, distribution, distribution_scores, reliability, withheld, familiar : DataFrame
+    familiar_blind : DataFrame
         How sure models are; as ``docs/formats.md`` describes them.
     record : dict
         ``run.json``; empty where it is absent.
@@ -142,6 +154,7 @@ class RunFolder:
     reliability: pd.DataFrame
     withheld: pd.DataFrame
     familiar: pd.DataFrame
+    familiar_blind: pd.DataFrame
     record: dict[str, Any]
     absent: tuple[str, ...]
 

@@ -55,6 +55,8 @@ class EvaluationConfig:
         Shuffles of ``random-5``.
     intervals : tuple of str
         Which of these models get calibrated intervals: leave-date-out, with the season.
+    flag_sets : int
+        Sets of dates that an encoder is pretrained without, to see what of them is flagged; 0 for none.
     workers : int
         Processes; each computes on one thread.
     """
@@ -68,6 +70,7 @@ class EvaluationConfig:
     shuffles: int = 10
     guards_nm: tuple[float, ...] = (0.0, 5.0)
     intervals: tuple[str, ...] = CALIBRATED
+    flag_sets: int = 5
     workers: int = 2
 
     def __post_init__(self) -> None:
@@ -79,6 +82,10 @@ class EvaluationConfig:
                 raise ConfigError(f"evaluation.{name}: {unknown[0]!r} is not one of {', '.join(choices)}")
         if min(self.seeds, self.ablation_seeds, self.shuffles, self.workers) < 1:
             raise ConfigError("evaluation wants seeds, ablation_seeds, shuffles and workers of at least 1")
+        if self.flag_sets < 0 or self.flag_sets == 1:
+            raise ConfigError(
+                f"evaluation.flag_sets: wanted 0 for none, or 2 or more; found {self.flag_sets}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,16 @@ from spectm.evaluation.sureness_scores import (
 )
 from spectm.evaluation.task import Task
 
-__all__ = ["FILES", "HEADINGS", "all_tables", "distribution_table", "familiar_lines", "of_run", "sections"]
+__all__ = [
+    "FILES",
+    "HEADINGS",
+    "all_tables",
+    "distribution_table",
+    "familiar_lines",
+    "of_run",
+    "sections",
+    "with_kinds",
+]
 
 FILES = (
     "calibration.csv",
@@ -39,6 +48,7 @@ FILES = (
     "reliability.csv",
     "withheld.csv",
     "familiar.csv",
+    "familiar_blind.csv",
 )
 ENDS = ("low_50", "high_50", "low_90", "high_90")
 CALENDAR, FAMILIAR = "climatology", "familiar"
@@ -66,16 +76,20 @@ HEADINGS = {
     FAMILIAR: (
         "Familiar or not",
         "What is flagged of spectra of days left out, of spectra that something was made wrong with or a "
-        "little off, and of other waters. No encoder has a part in this; docs/trust.md has it with one. The "
-        "interval of a mean over dates is the exact one of a binomial; a date that is flagged in part counts "
-        "in part.",
+        "little off, and of other waters: by the bands alone, then with an encoder that was pretrained "
+        "without the dates that are left out, as a trained model judges. The interval of a mean over dates "
+        "is the exact one of a binomial; a date that is flagged in part counts in part.",
     ),
 }
 """Heading and explanation of each section."""
 
 
 def all_tables(
-    tasks: Mapping[str, Task], lines: pd.DataFrame, flags: pd.DataFrame, familiar: pd.DataFrame
+    tasks: Mapping[str, Task],
+    lines: pd.DataFrame,
+    flags: pd.DataFrame,
+    familiar: pd.DataFrame,
+    blind: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """Every file of `FILES` that there is something for, by name.
 
@@ -88,8 +102,10 @@ def all_tables(
         Of `spectm.evaluation.sureness_familiar.flag_lines`, all folds; may be empty.
     familiar : DataFrame
         Of `familiar_lines`; may be empty.
+    blind : DataFrame
+        Of `spectm.evaluation.sureness_blind.blind_shares`, with kinds; may be empty.
     """
-    found = {"familiar.csv": familiar}
+    found = {"familiar.csv": familiar, "familiar_blind.csv": blind}
     if not lines.empty:
         order = {name: place for place, name in enumerate(CALIBRATED)}
         lines = lines.sort_values("model", key=lambda models: models.map(order), kind="stable")
@@ -111,12 +127,19 @@ def familiar_lines(patches: Patches, others: Sequence[Foreign] = ()) -> pd.DataF
     own = held_out_shares(patches)
     if own.empty:
         return own
-    kinds = {LAKE: "lake", **dict.fromkeys(MILD_CHANGES, MILD)}
-    parts = [own.assign(kind=own["spectra"].map(kinds).fillna(CORRUPTION))]
+    parts = [with_kinds(own)]
     if others:
         parts.append(foreign_shares(patches, others).assign(kind=FOREIGN))
     joined = pd.concat(parts, ignore_index=True)
     return joined[["kind", *own.columns]]
+
+
+def with_kinds(shares: pd.DataFrame) -> pd.DataFrame:
+    """Shares of the lake's own spectra with their ``kind``: as they are, wrong, or a little off."""
+    if shares.empty:
+        return shares
+    kinds = {LAKE: "lake", **dict.fromkeys(MILD_CHANGES, MILD)}
+    return shares.assign(kind=shares["spectra"].map(kinds).fillna(CORRUPTION))
 
 
 def distribution_table(tasks: Mapping[str, Task], judged: pd.DataFrame) -> pd.DataFrame:
@@ -152,6 +175,7 @@ def of_run(run: RunFolder) -> Sureness:
         reliability=run.reliability,
         withheld=run.withheld,
         familiar=run.familiar,
+        blind=run.familiar_blind,
     )
 
 

@@ -1,7 +1,7 @@
 """What a run found of its intervals, probabilities and flags, in sentences computed from its files."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,9 @@ class Sureness:
 
     Parameters
     ----------
-    calibration, scores, reliability, withheld, familiar : DataFrame
-        ``calibration.csv``, ``distribution_scores.csv``, ``reliability.csv``, ``withheld.csv`` and
-        ``familiar.csv``, as ``docs/formats.md`` describes them.
+    calibration, scores, reliability, withheld, familiar, blind : DataFrame
+        ``calibration.csv``, ``distribution_scores.csv``, ``reliability.csv``, ``withheld.csv``,
+        ``familiar.csv`` and ``familiar_blind.csv``, as ``docs/formats.md`` describes them.
     """
 
     calibration: pd.DataFrame
@@ -52,11 +52,17 @@ class Sureness:
     reliability: pd.DataFrame
     withheld: pd.DataFrame
     familiar: pd.DataFrame
+    blind: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def models(self, task: str) -> list[str]:
         """Models with intervals on a task: the calendar first, SpecTM last."""
         found = set(lines_of(self.calibration, task=task)["model"])
         return [name for name in CALIBRATED if name in found] + sorted(found - set(CALIBRATED))
+
+    def blind_by_set(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """What is flagged with an encoder, by which dates were left out at once."""
+        for left_out in self.blind["left_out"].unique() if len(self.blind) else ():
+            yield str(left_out), lines_of(self.blind, left_out=left_out)
 
 
 def main_model(sure: Sureness, task: str) -> str:
@@ -180,28 +186,47 @@ def withheld_verdicts(sure: Sureness, task: str) -> list[str]:
 def familiar_verdicts(sure: Sureness) -> list[str]:
     """What is flagged of the lake itself, of what is wrong, and of other waters."""
     table = sure.familiar
-    lines = []
-    if not (lake := lines_of(table, spectra=LAKE, reason=ANY)).empty:
-        row = lake.iloc[0]
-        found = binomial_interval(float(row["share_of_dates"]), int(row["n_dates"]))
-        lines.append(
-            f"Of the lake's own {int(row['n_dates'])} dates, held out, {percent(found)} are flagged "
-            f"({_beside_wanted(found)}), and {100 * row['share']:.0f} % of {int(row['n'])} spectra."
-        )
-    wrong = lines_of(table, kind=CORRUPTION, reason=ANY)
-    if not wrong.empty:
-        missed = wrong[wrong["share"] < ENOUGH]
-        least = f"at least {np.floor(100 * wrong['share'].min()):.0f} % of each kind"
-        said = f"{least} are flagged" if missed.empty else (
-            f"flagged too seldom (less than {100 * ENOUGH:.0f} %): {', '.join(missed['spectra'])}"
-        )  # fmt: skip
-        lines.append(f"Spectra that something is wrong with: {said}.")
+    lines = [*_own_lake(table, ""), *_wrong(table, "")]
+    for left_out, own in sure.blind_by_set():
+        encoder = f"With an encoder, {left_out} held out at once: "
+        lines += [*_own_lake(own, encoder), *_wrong(own, encoder)]
     lines += [
         f"{row['spectra']}: {100 * row['share']:.0f} % of {int(row['n'])} spectra are flagged by their look, "
         "on the bands that both have."
         for row in lines_of(table, kind=FOREIGN, reason=LOOK).to_dict("records")
     ]
     return lines
+
+
+def _own_lake(table: pd.DataFrame, before: str) -> list[str]:
+    if (lake := lines_of(table, spectra=LAKE, reason=ANY)).empty:
+        return []
+    row = lake.iloc[0]
+    found = binomial_interval(float(row["share_of_dates"]), int(row["n_dates"]))
+    said = (
+        f"of the lake's own {int(row['n_dates'])} dates, held out, {percent(found)} are flagged "
+        f"({_beside_wanted(found)}), and {100 * row['share']:.0f} % of {int(row['n'])} spectra."
+    )
+    look = lines_of(table, spectra=LAKE, reason=LOOK)
+    if not look.empty and (least := look.iloc[0])["share"] < row["share"]:
+        found = binomial_interval(float(least["share_of_dates"]), int(least["n_dates"]))
+        said += f" By their look alone it is {percent(found)} of the dates."
+    return [_sentence(before, said)]
+
+
+def _wrong(table: pd.DataFrame, before: str) -> list[str]:
+    if (wrong := lines_of(table, kind=CORRUPTION, reason=ANY)).empty:
+        return []
+    missed = wrong[wrong["share"] < ENOUGH]
+    least = f"at least {np.floor(100 * wrong['share'].min()):.0f} % of each kind"
+    said = f"{least} are flagged" if missed.empty else (
+        f"flagged too seldom (less than {100 * ENOUGH:.0f} %): {', '.join(missed['spectra'])}"
+    )  # fmt: skip
+    return [_sentence(before, f"spectra that something is wrong with: {said}.")]
+
+
+def _sentence(before: str, said: str) -> str:
+    return before + said if before else said[0].upper() + said[1:]
 
 
 def percent(found: Interval) -> str:

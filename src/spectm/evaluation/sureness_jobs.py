@@ -14,6 +14,7 @@ from spectm.evaluation.models import VARIANTS, make_variant
 from spectm.evaluation.scopes import Scope, split_folds
 from spectm.evaluation.study import HEADLINE, Study
 from spectm.evaluation.sureness import Fitted, distribution_lines
+from spectm.evaluation.sureness_blind import blind_jobs
 from spectm.evaluation.sureness_familiar import flag_lines
 from spectm.model.spectm import SpecTM
 from spectm.training.blend import spectral_views
@@ -29,9 +30,11 @@ BANDS, ENCODER = "bands", "encoder"
 
 
 def sureness_jobs(study: Study) -> Iterator[tuple[str, Job]]:
-    """Intervals of models without an encoder, and flags by the bands alone, task by task."""
+    """Flags with an encoder that is blind to the dates; intervals and flags without one, task by task."""
     if not _wanted(study):
         return
+    if any(model in VARIANTS for model in _wanted(study)):
+        yield from blind_jobs(study)
     for task in study.tasks:
         yield job_name("sureness", task, FLAGS), partial(_flag_job, study, task)
         for model in _wanted(study):

@@ -153,13 +153,20 @@ def _kept(name: str) -> str:
 
 def familiar_tables(sure: Sureness) -> list[Table]:
     """Shares of the lake and of what is wrong; of what is a little off; of other waters, by their look."""
-    found = []
-    for kinds, reason, caption in (
+    held_out = (
         (("lake", CORRUPTION), ANY, "Spectra of held-out dates, and what was made of them"),
         ((MILD,), ANY, "Spectra of held-out dates, a little off"),
-        ((FOREIGN,), LOOK, "Spectra of other waters, on the bands that both have"),
-    ):
-        table = sure.familiar[sure.familiar["kind"].isin(kinds)]
+    )
+    others = ((FOREIGN,), LOOK, "Spectra of other waters, on the bands that both have")
+    asked = [(sure.familiar, kinds, reason, caption) for kinds, reason, caption in (*held_out, others)]
+    for left_out, blind in sure.blind_by_set():
+        asked += [
+            (blind, kinds, reason, f"With an encoder, {left_out} held out at once. {caption}")
+            for kinds, reason, caption in held_out
+        ]
+    found = []
+    for source, kinds, reason, caption in asked:
+        table = source[source["kind"].isin(kinds)]
         rows = [_familiar_row(own, reason) for _, own in table.groupby("spectra", sort=False)]
         if rows:
             columns = ("Spectra", "n", "Dates", reason.capitalize(), "Mean over dates [95 %]", "Reasons")
