@@ -355,7 +355,8 @@ def test_blind_jobs_judge_every_date_once(study: Study, tiny_settings: Evaluatio
     for left_out in (sureness_blind.SPREAD_OUT, sureness_blind.TOGETHER):
         lake = found.loc[left_out, LAKE, ANY]
         assert (lake["n"], lake["n_dates"]) == (whole.sum(), dates.size)
-        assert found.loc[(left_out, "noise", ANY), "share"] == 1
+    assert found.loc[(sureness_blind.SPREAD_OUT, "noise", ANY), "share"] == 1
+    assert set(found.loc[sureness_blind.TOGETHER].index.get_level_values("spectra")) == {LAKE}
     none = prepared(*given, tiny_settings, replace(config, flag_sets=0))
     assert dict(sureness_blind.blind_jobs(none)) == {}
     # overpasses come in pairs a day apart: without every other date nothing is far enough from one

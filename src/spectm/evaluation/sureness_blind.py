@@ -70,7 +70,9 @@ def blind_jobs(study: Study) -> Iterator[tuple[str, Job]]:
         if min(_n_dates(study.patches, kept) for kept in left) < FEWEST_DATES:
             continue
         for number, names in enumerate(parts):
-            job = partial(_blind_job, study, left_out, names, seed=number)
+            # Of neighbours most are strange by the season alone, whatever is wrong with them besides.
+            seed = number if left_out == SPREAD_OUT else None
+            job = partial(_blind_job, study, left_out, names, seed=seed)
             yield job_name(BLIND, left_out, number), job
 
 
@@ -80,8 +82,8 @@ def blind_shares(lines: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``left_out`` (`SPREAD_OUT` or `TOGETHER`), then as `flag_shares`, of `LAKE` and of each of
-        `corruptions` and `mild_changes`; empty where there are no lines.
+        ``left_out`` (`SPREAD_OUT` or `TOGETHER`), then as `flag_shares`, of `LAKE` and, of dates spread over
+        the season, of each of `corruptions` and `mild_changes`; empty where there are no lines.
     """
     parts = []
     for keys, own in lines.groupby(["left_out", "spectra"], sort=False) if len(lines) else ():
@@ -95,7 +97,12 @@ def blind_shares(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def blind_judgements(
-    patches: Patches, unlabelled: Sequence[Patches], names: StringArray, settings: Settings, *, seed: int
+    patches: Patches,
+    unlabelled: Sequence[Patches],
+    names: StringArray,
+    settings: Settings,
+    *,
+    seed: int | None,
 ) -> pd.DataFrame:
     """How patches of some dates are judged by what was learned without these dates.
 
@@ -109,8 +116,8 @@ def blind_judgements(
         Local days that are left out.
     settings : Settings
         Of pretraining.
-    seed : int
-        Of what goes wrong.
+    seed : int or None
+        Of what goes wrong; None where nothing does.
 
     Returns
     -------
@@ -129,7 +136,9 @@ def blind_judgements(
     whole = np.isfinite(patches.mean_spectrum()).all(axis=1)
     tested = patches.select(np.flatnonzero(whole & np.isin(days, names)))
     spectra = tested.mean_spectrum()
-    wrong = corruptions(spectra, patches.wavelength, np.random.default_rng(seed)) | mild_changes(spectra)
+    wrong = {}
+    if seed is not None:
+        wrong = corruptions(spectra, patches.wavelength, np.random.default_rng(seed)) | mild_changes(spectra)
     judged = {name: replace(tested, Rrs=_one_pixel(Rrs)) for name, Rrs in wrong.items()}
     parts = []
     for name, one in ({LAKE: tested} | judged).items():
@@ -162,7 +171,7 @@ def made_of(patches: Patches, model: SpecTM) -> dict[str, Any]:
     return seen_by(patches, (model,), (spectral_views(patches, model.encoder),))
 
 
-def _blind_job(study: Study, left_out: str, names: StringArray, *, seed: int) -> Result:
+def _blind_job(study: Study, left_out: str, names: StringArray, *, seed: int | None) -> Result:
     judged = blind_judgements(study.patches, study.unlabelled, names, study.settings, seed=seed)
     columns = [str(name) for name in judged.columns]
     lines = [dict(zip(columns, row, strict=True)) for row in judged.itertuples(index=False)]
