@@ -4,10 +4,11 @@
 
 Each pair is a lake: station patches and the laboratory's record. Every row is predicted by `blend-plain`
 without its date and what lies within 60 hours; each date is then given distributions that were calibrated on
-the rows of the other dates, three days and more away. All ways have the same means and spreads; the models
-behind the rows calibrated on have seen the date, as in no score of `spectm evaluate`: what is compared here
-are ways, not models. A lake is one more set of dates. `crepes` and `MAPIE` are no dependencies of spectm;
-their lines are left out where they are not installed. One table for each task, as Markdown.
+the rows of the other dates, three days and more away. All ways have the same means, and all but MAPIE the
+same spreads. The models behind the rows calibrated on have seen the date, as in no score of `spectm
+evaluate`: what is compared here are ways, not models. A lake is one more set of dates. `crepes` and `MAPIE`
+are no dependencies of spectm; their lines are left out where they are not installed. One table for each task,
+as Markdown.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from spectm.evaluation.blends import BLENDS, BlendEstimator
 from spectm.evaluation.calibrated import out_of_date
 from spectm.evaluation.calibration_scores import censored_crps, covered, interval_score
 from spectm.evaluation.findings import bracketed
-from spectm.evaluation.scores import FLOOR, Observations, draw_weights, interval_of
+from spectm.evaluation.scores import Observations, draw_weights, interval_of
 from spectm.evaluation.study import headline_study
 from spectm.training.blend import spectral_views
 from spectm.training.settings import Settings
@@ -100,7 +101,10 @@ def two_sided(known: Rows, asked: Rows) -> FloatArray:
 
 
 def near_means(known: Rows, asked: Rows) -> FloatArray:
-    """Residuals of rows whose means are alike count most; below detection lies anywhere below the limit."""
+    """Residuals of rows whose means are alike count most; there is no room for a date unlike those seen.
+
+    Below detection truth has half of a normal distribution, one spread wide, below the limit.
+    """
     z, at, found = known.z(), asked.units(), np.empty((asked.mean.size, GRID.size))
     for row, mean in enumerate(asked.mean):
         weight = known.weight() * (np.exp(-(((known.mean - mean) / WIDTH) ** 2) / 2) + FAR)
@@ -111,12 +115,13 @@ def near_means(known: Rows, asked: Rows) -> FloatArray:
 
 
 def crepes_system(known: Rows, asked: Rows) -> FloatArray:
-    """Conformal predictive system of `crepes`: rows count the same, and the limit is a value."""
+    """Conformal predictive system of `crepes`, the middle of its band: rows alike, the limit is a value."""
     import crepes
 
     system = crepes.ConformalPredictiveSystem().fit(known.y - known.mean, sigmas=known.spread)
     steps = system.predict_cpds(asked.mean, sigmas=asked.spread)
-    return np.stack([np.searchsorted(np.sort(one), GRID, side="right") / (one.size + 1) for one in steps])
+    below = [np.searchsorted(np.sort(one), GRID, side="right") for one in steps]
+    return np.stack([(k + 0.5) / (one.size + 1) for k, one in zip(below, steps, strict=True)])
 
 
 def of_normal(known: Rows, asked: Rows) -> FloatArray:
@@ -191,17 +196,19 @@ def predicted(patches_file: Path, labels_file: Path, lake: int) -> pd.DataFrame:
     return found[np.isfinite(found["mean"])]
 
 
-def by_date(rows: pd.DataFrame) -> Iterator[tuple[Rows, Rows]]:
-    """Each date of each lake: what to calibrate on, and what to tell of."""
+def by_date(rows: pd.DataFrame, *, years: str = "all") -> Iterator[tuple[Rows, Rows]]:
+    """Each date of each lake: what to calibrate on, of all years, the same or others; and what to tell of."""
     day = pd.to_datetime(rows["date"])
     for (lake, date), own in rows.groupby(["lake", "date"], sort=True):
         far = (day - pd.Timestamp(date)).abs().dt.days >= DAYS_APART
+        if years != "all":
+            far &= (day.dt.year == pd.Timestamp(date).year) == (years == "same")
         yield Rows(rows[(rows["lake"] == lake) & far]), Rows(own)
 
 
-def lines_of(rows: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+def lines_of(rows: pd.DataFrame, *, years: str = "all") -> Iterator[tuple[str, ...]]:
     """Cells of each way, for the rows of one task."""
-    pairs = list(by_date(rows))
+    pairs = list(by_date(rows, years=years))
     tested = Rows(pd.concat([asked.table for _, asked in pairs]))
     dates = np.char.add(np.char.add(tested.lake.astype(np.str_), " "), tested.date.astype(np.str_))
     observed = Observations(log10=tested.y, below_detection=tested.below.astype(bool), dates=dates)
@@ -247,12 +254,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="PATCHES LABELS")
-    files = parser.parse_args(arguments).files
+    parser.add_argument(
+        "--years",
+        choices=("all", "same", "other"),
+        default="all",
+        help="of a lake, that a date is calibrated on",
+    )
+    args = parser.parse_args(arguments)
+    files = args.files
     if len(files) % 2:
         parser.error(f"wanted pairs of station patches and a laboratory record, found {len(files)} files")
     pairs = zip(files[::2], files[1::2], strict=True)
     rows = pd.concat([predicted(*pair, lake) for lake, pair in enumerate(pairs)], ignore_index=True)
-    rows["mean"] = rows["mean"].clip(lower=FLOOR)
     shares = ("90 % covers", "of detected rows", "50 % of detected rows", "Interval score at 90 %", "CRPS")
     excess = (f"Frequency minus probability above {threshold:g} ug/L" for threshold in THRESHOLDS)
     heads = ("Calibrated by", *shares, "CRPS minus kept", *excess)
@@ -260,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dates = own.groupby("lake")["date"].nunique().sum()
         sys.stdout.write(f"\n{task}: {len(own)} rows of {dates} dates\n\n| {' | '.join(heads)} |\n")
         sys.stdout.write("|---" * len(heads) + "|\n")
-        for cells in lines_of(own):
+        for cells in lines_of(own, years=args.years):
             sys.stdout.write(f"| {' | '.join(cells)} |\n")
             sys.stdout.flush()
     return 0

@@ -21,10 +21,10 @@ from spectm.evaluation.calibration_scores import brier_skill, reliability
 from spectm.evaluation.findings import bracketed
 from spectm.evaluation.scores import Observations, draw_weights, interval_of
 from spectm.evaluation.sureness import probability_column
+from spectm.evaluation.sureness_findings import agreeing
 
 FloatArray = npt.NDArray[np.floating[Any]]
 THRESHOLDS = (1.0, 8.0)
-FEWEST_ROWS = 5  # of a range of probability that is looked at
 KEYS = ["lake", "task", "station", "sample_time"]
 
 
@@ -74,15 +74,12 @@ def line(own: Lines, usual: Lines, threshold: float) -> tuple[str, ...]:
     weights = draw_weights(observed.dates)
     excess = interval_of(weights @ (event - probability) / weights.sum(axis=1))
     skill = brier_skill(observed, own, usual, threshold)
-    ranges = reliability(observed, own, threshold)
-    ranges = ranges[ranges["n"] >= FEWEST_ROWS]
-    agrees = ranges["probability"].between(ranges["frequency_low"], ranges["frequency_high"])
     return (
         str(event.size),
         f"{event.sum():.0f}",
         bracketed(excess.value, excess.low, excess.high, 3),
         bracketed(skill.value, skill.low, skill.high),
-        f"{agrees.sum()} of {len(ranges)}",
+        agreeing(reliability(observed, own, threshold)),
     )
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from spectm.evaluation.scores import Observations, draw_weights
 from tools import calibrations
 from tools.calibrations import GRID, WAYS, Rows, by_date, lines_of
 
@@ -66,6 +67,56 @@ def test_a_spread_that_goes_with_the_mean():
         assert reach == pytest.approx(0.05, abs=0.03)
 
 
+def test_below_detection_an_end_is_known_and_no_value():
+    """Half of the rows are below a limit that lies half a spread under their mean; the others are 1 above."""
+    below = np.arange(40) % 2 == 0
+    known = rows(np.where(below, -0.5, 1.0), range(40), below=below)
+    asked = rows([0.0], "x")
+    # Each side: all of the lower half lies from the limit down, so none of it above
+    side = WAYS["each side apart"](known, asked)
+    assert at(side, -0.52) == pytest.approx(0.0)
+    assert at(side, -0.48) == pytest.approx(0.5)
+    # Near means: half of the probability lies below the limit, none of it as an error of +1 would be
+    near = WAYS["residuals of near means"](known, asked)
+    assert at(near, -0.5) == pytest.approx(0.5, abs=0.01)
+    assert at(near, -1.5) == pytest.approx(norm.cdf(-1.0), abs=0.01)
+    # A limit above the mean is covered whatever happens: no error is seen in it, on neither side
+    hidden = rows(np.full(40, 0.5), range(40), below=True)
+    assert at(WAYS["each side apart"](hidden, asked), 0.2) == pytest.approx(1.0)
+    seen = rows(np.where(np.arange(40) % 2, 2.5, 1.5), range(40), mean=2.0)
+    both = Rows(pd.concat([seen.table, hidden.table]))
+    wide, narrow = (
+        WAYS["a spread that goes with the mean"](both, rows([0.0], "x", mean=mean)) for mean in (2.0, 0.0)
+    )
+    reach = [np.ptp(GRID[(curve[0] > 0.1) & (curve[0] < 0.9)]) for curve in (wide, narrow)]
+    assert reach[1] < 0.5 * reach[0]
+
+
+def test_frequency_above_probability_is_too_low():
+    observed = Observations(
+        log10=np.array([1.0, 1.0, -1.0, 1.0]),
+        below_detection=np.array([False, False, True, False]),
+        dates=np.array(list("abcd")),
+    )
+    curves = calibrations._Curves(np.tile(np.linspace(0, 1, GRID.size), (4, 1)))
+    said = calibrations._excess(observed, curves, draw_weights(observed.dates), 1.0)
+    assert said.startswith("0.250 [")  # three of four, where half was expected
+
+
+def test_mapie_gives_both_ends():
+    pytest.importorskip("mapie")
+    rng = np.random.default_rng(3)
+    known = rows(1.0 + rng.normal(0, 1.0, 2000), range(2000), mean=1.0)
+    low, high = calibrations.mapie_intervals(known, rows([0.0], "x", mean=2.0), 0.9)
+    assert (low[0], high[0]) == pytest.approx((2.0 - 1.64, 2.0 + 1.64), abs=0.15)
+
+
+def test_files_come_in_pairs(capsys):
+    with pytest.raises(SystemExit):
+        calibrations.main(["one.nc"])
+    assert "wanted pairs" in capsys.readouterr().err
+
+
 def test_a_date_is_calibrated_on_other_dates_of_its_lake():
     days = ["2024-07-01", "2024-07-03", "2024-07-04", "2024-08-01"]
     table = pd.concat([rows([0.0] * 4, days, lake=lake).table for lake in (0, 1)])
@@ -75,6 +126,13 @@ def test_a_date_is_calibrated_on_other_dates_of_its_lake():
     assert asked.date.tolist() == ["2024-07-01"]
     assert known.date.tolist() == ["2024-07-04", "2024-08-01"]
     assert set(known.lake) == {0}
+
+
+def test_seasons_are_told_apart():
+    days = ["2023-07-01", "2023-08-01", "2024-07-01"]
+    table = rows([0.0] * 3, days).table
+    found = {years: next(by_date(table, years=years))[0].date.tolist() for years in ("all", "same", "other")}
+    assert found == {"all": days[1:], "same": days[1:2], "other": days[2:]}
 
 
 def test_the_kept_way_is_the_reference(monkeypatch):

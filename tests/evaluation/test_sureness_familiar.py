@@ -361,4 +361,34 @@ def test_blind_jobs_judge_every_date_once(study: Study, tiny_settings: Evaluatio
     assert dict(sureness_blind.blind_jobs(none)) == {}
     # overpasses come in pairs a day apart: without every other date nothing is far enough from one
     two = prepared(*given, tiny_settings, replace(config, flag_sets=2))
-    assert set(dict(sureness_blind.blind_jobs(two))) == {f"blind.neighbouring-dates.{n}" for n in range(2)}
+    lines = pd.concat(
+        [pd.DataFrame(job().further[sureness_blind.BLIND]) for _, job in sureness_blind.blind_jobs(two)]
+    )
+    found = sureness_blind.blind_shares(lines).set_index("left_out")
+    failed = found.loc[sureness_blind.SPREAD_OUT]
+    assert failed["reason"].startswith(sureness_blind.NOT_JUDGED)
+    assert failed["n"] == 0
+    assert (found.loc[sureness_blind.TOGETHER, "n"] == whole.sum()).all()
+    assert [one.size for one in sureness_blind.dealt(dates[:3], 5)[sureness_blind.TOGETHER]] == [1, 1, 1]
+
+
+def test_limits_are_of_other_dates_alone(
+    study: Study, tiny_settings: EvaluationSettings, monkeypatch
+) -> None:
+    fits, fit = [], sureness_blind.fitted_to
+
+    def watched(patches, seen, kept):
+        fits.append(kept)
+        return fit(patches, seen, kept)
+
+    monkeypatch.setattr(sureness_blind, "fitted_to", watched)
+    time = study.patches.time
+    names = np.array(["2024-07-08"])
+    rng = np.random.default_rng(0)
+    given = (study.patches, study.unlabelled, names, tiny_settings)
+    sureness_blind.blind_judgements(*given, rng=rng, changed=False)
+    judged = time[local_days(time) == names[0]]
+    (kept,) = fits
+    assert judged.size > 1
+    assert kept.any()
+    assert (np.abs(time[kept][:, None] - judged) > np.timedelta64(60, "h")).all()

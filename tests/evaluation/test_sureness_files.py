@@ -23,6 +23,7 @@ from spectm.evaluation.sureness_findings import (
     familiar_verdicts,
     withheld_verdicts,
 )
+from spectm.evaluation.sureness_tables import familiar_tables
 from tests.evaluation.test_sureness_scores import BELOW, TASKS, MadeTask, Y, flags_of, lines_of
 
 
@@ -175,16 +176,22 @@ def test_flags_are_told(page):
         "Of the lake's own 10 dates, held out, 5 % [0, 38] are flagged (5 % are meant to be: inside the "
         "interval), and 5 % of 100 spectra.",
         "Spectra that something is wrong with: at least 100 % of each kind are flagged.",
-        "With an encoder, dates spread over the season held out at once: of the lake's own 10 dates, held "
-        "out, 10 % [0, 45] are flagged (5 % are meant to be: inside the interval), and 10 % of 100 spectra.",
-        "With an encoder, dates spread over the season held out at once: spectra that something is wrong "
+        "With an encoder, dates spread over the season held out together: 10 % [0, 45] of 10 dates are "
+        "flagged (5 % are meant to be: inside the interval), and 10 % of 100 spectra.",
+        "With an encoder, dates spread over the season held out together: spectra that something is wrong "
         "with: flagged too seldom (less than 95 %): glint.",
-        "With an encoder, neighbouring dates held out at once: of the lake's own 10 dates, held out, "
-        "50 % [19, 81] are flagged (5 % are meant to be: more than meant), and 50 % of 100 spectra. By their "
-        "look alone it is 20 % [3, 56] of the dates.",
+        "With an encoder, neighbouring dates held out together: 50 % [19, 81] of 10 dates are flagged (5 % "
+        "are meant to be: more than meant), and 50 % of 100 spectra. By their look alone it is 20 % [3, 56] "
+        "of the dates.",
         "shelf: 90 % of 100 spectra are flagged by their look, on the bands that both have.",
     ]
     nothing = pd.DataFrame()
+    failed = blind().iloc[:1].assign(reason="not judged: wanted more", share=np.nan, n=0)
+    unsaid = Sureness(nothing, nothing, nothing, nothing, nothing, failed)
+    assert familiar_verdicts(unsaid) == [
+        "With an encoder, dates spread over the season held out together: not judged: wanted more"
+    ]
+    assert familiar_tables(Sureness(nothing, nothing, nothing, nothing, familiar(), failed))[3:] == []
     missed = familiar_verdicts(Sureness(nothing, nothing, nothing, nothing, familiar(wrong=0.9)))
     assert missed[1].endswith("flagged too seldom (less than 95 %): percent.")
     often = familiar_verdicts(Sureness(nothing, nothing, nothing, nothing, familiar(lake=0.5)))

@@ -131,9 +131,10 @@ class RunFolder:
         Where it was read.
     scores, predictions, pairs, reconstruction, examples, worst, curves : DataFrame
         As ``docs/formats.md`` describes them.
-    calibration, distribution, distribution_scores, reliability, withheld, familiar : DataFrame
-    familiar_blind : DataFrame
+    calibration, distribution, distribution_scores, reliability, withheld : DataFrame
         How sure models are; as ``docs/formats.md`` describes them.
+    familiar, familiar_blind : DataFrame
+        What looks familiar; as ``docs/formats.md`` describes them.
     record : dict
         ``run.json``; empty where it is absent.
     absent : tuple of str

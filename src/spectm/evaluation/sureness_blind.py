@@ -2,7 +2,8 @@
 
 Dates are dealt into sets. For each set a model is pretrained without it and what lies within 60 hours; what
 the model makes of the other dates sets the limits, and the set is judged by them, as it is and with something
-wrong with it: what a released model does, with its encoder and the limits that belong to it.
+wrong with it: as a released model judges, with its encoder and the limits that belong to it, but from fewer
+dates.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,10 @@ from lightning_fabric import Fabric
 
 from spectm.data.patches import Patches
 from spectm.data.splits import excluded_by
+from spectm.errors import ApplicabilityError, TrainingError
+from spectm.evaluation.audit import audit_spectra
 from spectm.evaluation.jobs import Job, Result, job_name
-from spectm.evaluation.study import Study
+from spectm.evaluation.study import HEADLINE, Study
 from spectm.evaluation.sureness_corruptions import corruptions, mild_changes
 from spectm.evaluation.sureness_familiar import LAKE, fitted_to, flag_shares, judgements
 from spectm.model.spectm import SpecTM
@@ -27,10 +30,10 @@ from spectm.training.forecast import local_days
 from spectm.training.forecaster import seen_by
 from spectm.training.pretrain import pretrain
 from spectm.training.settings import Settings
-from spectm.trust.applicability import FEWEST_DATES
 
 __all__ = [
     "BLIND",
+    "NOT_JUDGED",
     "SPREAD_OUT",
     "TOGETHER",
     "blind_jobs",
@@ -47,11 +50,15 @@ BLIND = "blind"
 """A further table of a job."""
 SPREAD_OUT, TOGETHER = "dates spread over the season", "neighbouring dates"
 """What is left out at once."""
+NOT_JUDGED = "not judged: "
+"""What a reason begins with where a set left too little to learn from."""
+ERROR = "error"
 
 
 def dealt(dates: StringArray, sets: int) -> dict[str, list[StringArray]]:
     """Dates in sets, each date once: every fifth together where there are five sets, or neighbours."""
     names = np.unique(dates)
+    sets = min(sets, names.size)  # an empty set would leave nothing out
     return {
         SPREAD_OUT: [names[first::sets] for first in range(sets)],
         TOGETHER: list(np.array_split(names, sets)),
@@ -59,21 +66,11 @@ def dealt(dates: StringArray, sets: int) -> dict[str, list[StringArray]]:
 
 
 def blind_jobs(study: Study) -> Iterator[tuple[str, Job]]:
-    """A pretraining for each set of dates that is left out.
-
-    Nothing with `flag_sets` 0, and nothing of a way to deal by which a set leaves too few dates to learn
-    from: the other sets alone would be another season.
-    """
-    sets, days = study.config.flag_sets, local_days(study.patches.time)
-    for left_out, parts in dealt(days, sets).items() if sets else ():
-        left = (without(study.patches, [], np.isin(days, names))[0] for names in parts)
-        if min(_n_dates(study.patches, kept) for kept in left) < FEWEST_DATES:
-            continue
+    """A pretraining for each set of dates that is left out; none with `flag_sets` 0."""
+    sets = study.config.flag_sets
+    for left_out, parts in dealt(local_days(study.patches.time), sets).items() if sets else ():
         for number, names in enumerate(parts):
-            # Of neighbours most are strange by the season alone, whatever is wrong with them besides.
-            seed = number if left_out == SPREAD_OUT else None
-            job = partial(_blind_job, study, left_out, names, seed=seed)
-            yield job_name(BLIND, left_out, number), job
+            yield job_name(BLIND, left_out, number), partial(_blind_job, study, left_out, names, number)
 
 
 def blind_shares(lines: pd.DataFrame) -> pd.DataFrame:
@@ -83,13 +80,20 @@ def blind_shares(lines: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``left_out`` (`SPREAD_OUT` or `TOGETHER`), then as `flag_shares`, of `LAKE` and, of dates spread over
-        the season, of each of `corruptions` and `mild_changes`; empty where there are no lines.
+        the season, of each of `corruptions` and `mild_changes`; empty where there are no lines. Where one set
+        could not be judged nothing is said of its way to deal, as the others are another season: a line
+        without shares has `NOT_JUDGED` and why as its ``reason``.
     """
     parts = []
-    for keys, own in lines.groupby(["left_out", "spectra"], sort=False) if len(lines) else ():
-        left_out, name = map(str, keys)
-        judged = own.drop(columns=["left_out", "spectra"]).dropna(axis="columns", how="all")
-        parts.append(flag_shares(name, judged.fillna(False)).assign(left_out=left_out))
+    for left_out, of_way in lines.groupby("left_out", sort=False) if len(lines) else ():
+        if ERROR in of_way and (failed := of_way[ERROR].dropna()).size:
+            part = pd.DataFrame({"spectra": [LAKE], "reason": NOT_JUDGED + str(failed.iloc[0])})
+            parts.append(part.assign(share=np.nan, share_of_dates=np.nan, n=0, n_dates=0, left_out=left_out))
+            continue
+        for name, own in of_way.groupby("spectra", sort=False):
+            judged = own.drop(columns=["left_out", "spectra", ERROR], errors="ignore")
+            judged = judged.dropna(axis="columns", how="all").fillna(False)
+            parts.append(flag_shares(str(name), judged).assign(left_out=left_out))
     if not parts:
         return pd.DataFrame()
     joined = pd.concat(parts, ignore_index=True)
@@ -102,7 +106,8 @@ def blind_judgements(
     names: StringArray,
     settings: Settings,
     *,
-    seed: int | None,
+    rng: np.random.Generator,
+    changed: bool,
 ) -> pd.DataFrame:
     """How patches of some dates are judged by what was learned without these dates.
 
@@ -116,8 +121,10 @@ def blind_judgements(
         Local days that are left out.
     settings : Settings
         Of pretraining.
-    seed : int or None
-        Of what goes wrong; None where nothing does.
+    rng : Generator
+        Of what goes wrong.
+    changed : bool
+        Judge spectra that something was made wrong with or a little off, too.
 
     Returns
     -------
@@ -129,16 +136,17 @@ def blind_judgements(
     ------
     ApplicabilityError, TrainingError
         If too little is left to learn from.
+    LeakageError
+        If anything of what is judged would be learned from.
     """
     days = local_days(patches.time)
     kept, model = blind_to(patches, unlabelled, np.isin(days, names), settings)
     known = fitted_to(patches, made_of(patches, model), kept)
     whole = np.isfinite(patches.mean_spectrum()).all(axis=1)
     tested = patches.select(np.flatnonzero(whole & np.isin(days, names)))
-    spectra = tested.mean_spectrum()
-    wrong = {}
-    if seed is not None:
-        wrong = corruptions(spectra, patches.wavelength, np.random.default_rng(seed)) | mild_changes(spectra)
+    spectra, wrong = tested.mean_spectrum(), {}
+    if changed:
+        wrong = corruptions(spectra, patches.wavelength, rng) | mild_changes(spectra)
     judged = {name: replace(tested, Rrs=_one_pixel(Rrs)) for name, Rrs in wrong.items()}
     parts = []
     for name, one in ({LAKE: tested} | judged).items():
@@ -163,6 +171,8 @@ def blind_to(
 ) -> tuple[BoolArray, SpecTM]:
     """Patches that were learned from, and a model pretrained on them."""
     kept, sources = without(patches, unlabelled, test)
+    times = np.concatenate([patches.first[test], patches.last[test]])
+    audit_spectra(sources, patches.select(test), times, HEADLINE, purpose="pretraining and limits of flags")
     return kept, pretrain(Fabric(accelerator="cpu", devices=1), sources, settings, seed=0).model.eval()
 
 
@@ -171,17 +181,21 @@ def made_of(patches: Patches, model: SpecTM) -> dict[str, Any]:
     return seen_by(patches, (model,), (spectral_views(patches, model.encoder),))
 
 
-def _blind_job(study: Study, left_out: str, names: StringArray, *, seed: int | None) -> Result:
-    judged = blind_judgements(study.patches, study.unlabelled, names, study.settings, seed=seed)
-    columns = [str(name) for name in judged.columns]
-    lines = [dict(zip(columns, row, strict=True)) for row in judged.itertuples(index=False)]
-    return Result([], {BLIND: [{"left_out": left_out, **line} for line in lines]})
-
-
-def _n_dates(patches: Patches, kept: BoolArray) -> int:
-    """Dates of those patches that have no gap."""
-    whole = np.isfinite(patches.mean_spectrum()).all(axis=1)
-    return np.unique(local_days(patches.time[kept & whole])).size
+def _blind_job(study: Study, left_out: str, names: StringArray, number: int) -> Result:
+    try:
+        judged = blind_judgements(
+            study.patches,
+            study.unlabelled,
+            names,
+            study.settings,
+            rng=np.random.default_rng(number),
+            # Of neighbours most are strange by the season alone, whatever is wrong with them besides.
+            changed=left_out == SPREAD_OUT,
+        )
+    except (ApplicabilityError, TrainingError) as error:
+        judged = pd.DataFrame({ERROR: [str(error)]})
+    lines = judged.assign(left_out=left_out).to_dict("records")
+    return Result([], {BLIND: [{str(name): value for name, value in line.items()} for line in lines]})
 
 
 def _one_pixel(spectra: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:

@@ -76,9 +76,9 @@ HEADINGS = {
     FAMILIAR: (
         "Familiar or not",
         "What is flagged of spectra of days left out, of spectra that something was made wrong with or a "
-        "little off, and of other waters: by the bands alone, then with an encoder that was pretrained "
-        "without the dates that are left out, as a trained model judges. The interval of a mean over dates "
-        "is the exact one of a binomial; a date that is flagged in part counts in part.",
+        "little off, and of other waters. No encoder has a part in it where none is named; one that is named "
+        "was pretrained without the dates that are left out, and knows fewer of the others. The interval of "
+        "a mean over dates is the exact one of a binomial; a date that is flagged in part counts in part.",
     ),
 }
 """Heading and explanation of each section."""
@@ -135,11 +135,14 @@ def familiar_lines(patches: Patches, others: Sequence[Foreign] = ()) -> pd.DataF
 
 
 def with_kinds(shares: pd.DataFrame) -> pd.DataFrame:
-    """Shares of the lake's own spectra with their ``kind``: as they are, wrong, or a little off."""
+    """Shares of the lake's own spectra with their ``kind`` before: as they are, wrong, or a little off."""
     if shares.empty:
         return shares
     kinds = {LAKE: "lake", **dict.fromkeys(MILD_CHANGES, MILD)}
-    return shares.assign(kind=shares["spectra"].map(kinds).fillna(CORRUPTION))
+    found = shares.copy()
+    place = found.columns.tolist().index("spectra")
+    found.insert(place, "kind", found["spectra"].map(kinds).fillna(CORRUPTION))
+    return found
 
 
 def distribution_table(tasks: Mapping[str, Task], judged: pd.DataFrame) -> pd.DataFrame:

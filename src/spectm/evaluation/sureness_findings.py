@@ -11,6 +11,7 @@ from spectm.evaluation.calibration_scores import ALIKE, binomial_interval
 from spectm.evaluation.findings import TASK_TITLES, bracketed
 from spectm.evaluation.scores import Interval
 from spectm.evaluation.sureness import ASKED, CALIBRATED
+from spectm.evaluation.sureness_blind import NOT_JUDGED
 from spectm.evaluation.sureness_familiar import ANY, LAKE, LOOK
 from spectm.evaluation.sureness_scores import AGAINST, FEWEST_CASES
 
@@ -19,6 +20,7 @@ __all__ = [
     "FOREIGN",
     "MILD",
     "Sureness",
+    "agreeing",
     "agreeing_ranges",
     "cell",
     "coverage_verdicts",
@@ -59,7 +61,7 @@ class Sureness:
         found = set(lines_of(self.calibration, task=task)["model"])
         return [name for name in CALIBRATED if name in found] + sorted(found - set(CALIBRATED))
 
-    def blind_by_set(self) -> Iterator[tuple[str, pd.DataFrame]]:
+    def blind_by_way(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """What is flagged with an encoder, by which dates were left out at once."""
         for left_out in self.blind["left_out"].unique() if len(self.blind) else ():
             yield str(left_out), lines_of(self.blind, left_out=left_out)
@@ -152,15 +154,19 @@ def _rightness(sure: Sureness, task: str) -> Iterator[str]:
 
 
 def agreeing_ranges(sure: Sureness, task: str, model: str, threshold: float) -> str:
-    """In how many ranges of probability, of enough rows, the frequency agrees: "3 of 4", or "n/a".
-
-    It agrees where the mean probability lies inside the interval of the frequency.
-    """
+    """In how many ranges of probability the frequency agrees, as `agreeing` counts them; or "n/a"."""
     bins = lines_of(sure.reliability, task=task, model=model, threshold=threshold)
-    if bins.empty:
-        return "n/a"
+    return "n/a" if bins.empty else agreeing(bins)
+
+
+def agreeing(bins: pd.DataFrame) -> str:
+    """In how many ranges of probability, of enough rows, the frequency agrees: "3 of 4".
+
+    It agrees where the mean probability lies inside the interval of the frequency; `bins` as of
+    `spectm.evaluation.calibration_scores.reliability`.
+    """
     bins = bins[bins["n"] >= FEWEST_CASES]
-    inside = (bins["frequency_low"] <= bins["probability"]) & (bins["probability"] <= bins["frequency_high"])
+    inside = bins["probability"].between(bins["frequency_low"], bins["frequency_high"])
     return f"{int(inside.sum())} of {len(bins)}"
 
 
@@ -187,8 +193,10 @@ def familiar_verdicts(sure: Sureness) -> list[str]:
     """What is flagged of the lake itself, of what is wrong, and of other waters."""
     table = sure.familiar
     lines = [*_own_lake(table, ""), *_wrong(table, "")]
-    for left_out, own in sure.blind_by_set():
-        encoder = f"With an encoder, {left_out} held out at once: "
+    for left_out, own in sure.blind_by_way():
+        encoder = f"With an encoder, {left_out} held out together: "
+        failed = own.loc[own["reason"].str.startswith(NOT_JUDGED), "reason"]
+        lines += [encoder + reason for reason in failed]
         lines += [*_own_lake(own, encoder), *_wrong(own, encoder)]
     lines += [
         f"{row['spectra']}: {100 * row['share']:.0f} % of {int(row['n'])} spectra are flagged by their look, "
@@ -201,17 +209,22 @@ def familiar_verdicts(sure: Sureness) -> list[str]:
 def _own_lake(table: pd.DataFrame, before: str) -> list[str]:
     if (lake := lines_of(table, spectra=LAKE, reason=ANY)).empty:
         return []
-    row = lake.iloc[0]
-    found = binomial_interval(float(row["share_of_dates"]), int(row["n_dates"]))
-    said = (
-        f"of the lake's own {int(row['n_dates'])} dates, held out, {percent(found)} are flagged "
-        f"({_beside_wanted(found)}), and {100 * row['share']:.0f} % of {int(row['n'])} spectra."
-    )
+    row, said = lake.iloc[0], _of_dates(lake)
+    dates = f"{said} of {row['n_dates']:.0f} dates" if before else (
+        f"Of the lake's own {row['n_dates']:.0f} dates, held out, {said}"
+    )  # fmt: skip
+    meant = _beside_wanted(binomial_interval(float(row["share_of_dates"]), int(row["n_dates"])))
+    line = f"{before}{dates} are flagged ({meant}), and {100 * row['share']:.0f} % of {row['n']:.0f} spectra."
     look = lines_of(table, spectra=LAKE, reason=LOOK)
-    if not look.empty and (least := look.iloc[0])["share"] < row["share"]:
-        found = binomial_interval(float(least["share_of_dates"]), int(least["n_dates"]))
-        said += f" By their look alone it is {percent(found)} of the dates."
-    return [_sentence(before, said)]
+    if not look.empty and look["share"].iloc[0] < row["share"]:
+        line += f" By their look alone it is {_of_dates(look)} of the dates."
+    return [line]
+
+
+def _of_dates(lines: pd.DataFrame) -> str:
+    """The mean over dates of the first line, with its interval."""
+    row = lines.iloc[0]
+    return percent(binomial_interval(float(row["share_of_dates"]), int(row["n_dates"])))
 
 
 def _wrong(table: pd.DataFrame, before: str) -> list[str]:
@@ -222,11 +235,8 @@ def _wrong(table: pd.DataFrame, before: str) -> list[str]:
     said = f"{least} are flagged" if missed.empty else (
         f"flagged too seldom (less than {100 * ENOUGH:.0f} %): {', '.join(missed['spectra'])}"
     )  # fmt: skip
-    return [_sentence(before, f"spectra that something is wrong with: {said}.")]
-
-
-def _sentence(before: str, said: str) -> str:
-    return before + said if before else said[0].upper() + said[1:]
+    subject = "spectra that something is wrong with"
+    return [f"{before}{subject if before else subject.capitalize()}: {said}."]
 
 
 def percent(found: Interval) -> str:

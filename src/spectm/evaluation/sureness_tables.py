@@ -159,14 +159,14 @@ def familiar_tables(sure: Sureness) -> list[Table]:
     )
     others = ((FOREIGN,), LOOK, "Spectra of other waters, on the bands that both have")
     asked = [(sure.familiar, kinds, reason, caption) for kinds, reason, caption in (*held_out, others)]
-    for left_out, blind in sure.blind_by_set():
+    for left_out, blind in sure.blind_by_way():
         asked += [
-            (blind, kinds, reason, f"With an encoder, {left_out} held out at once. {caption}")
+            (blind, kinds, reason, f"With an encoder, {left_out} held out together. {caption}")
             for kinds, reason, caption in held_out
         ]
     found = []
     for source, kinds, reason, caption in asked:
-        table = source[source["kind"].isin(kinds)]
+        table = source[source["kind"].isin(kinds) & (source["n"] > 0)]
         rows = [_familiar_row(own, reason) for _, own in table.groupby("spectra", sort=False)]
         if rows:
             columns = ("Spectra", "n", "Dates", reason.capitalize(), "Mean over dates [95 %]", "Reasons")
