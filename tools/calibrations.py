@@ -3,12 +3,12 @@
     python -m tools.calibrations PATCHES LABELS [PATCHES LABELS ...]
 
 Each pair is a lake: station patches and the laboratory's record. Every row is predicted by `blend-plain`
-without its date and what lies within 60 hours; each date is then given distributions that were calibrated on
-the rows of the other dates, three days and more away. All ways have the same means, and all but MAPIE the
-same spreads. The models behind the rows calibrated on have seen the date, as in no score of `spectm
-evaluate`: what is compared here are ways, not models. A lake is one more set of dates. `crepes` and `MAPIE`
-are no dependencies of spectm; their lines are left out where they are not installed. One table for each task,
-as Markdown.
+without its date and what lies within 60 hours; each date is then given distributions that were calibrated
+on the rows of the other dates of its lake, three days and more away. All ways start from the same means,
+and all but MAPIE from the same spreads. The models behind the rows calibrated on have seen the date, as in
+no score of `spectm evaluate`: what is compared here are ways, not models. Scores are over the dates of all
+lakes. `crepes` and `MAPIE` are no dependencies of spectm; their lines are left out where they are not
+installed. One table for each task, as Markdown.
 """
 
 import argparse
@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--years",
         choices=("all", "same", "other"),
         default="all",
-        help="of a lake, that a date is calibrated on",
+        help="of a lake, that a date is calibrated on; other wants lakes of two seasons",
     )
     args = parser.parse_args(arguments)
     files = args.files

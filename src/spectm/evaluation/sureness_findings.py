@@ -236,7 +236,7 @@ def _wrong(table: pd.DataFrame, before: str) -> list[str]:
         f"flagged too seldom (less than {100 * ENOUGH:.0f} %): {', '.join(missed['spectra'])}"
     )  # fmt: skip
     subject = "spectra that something is wrong with"
-    return [f"{before}{subject if before else subject.capitalize()}: {said}."]
+    return [f"{before}{subject}, {said}." if before else f"{subject.capitalize()}: {said}."]
 
 
 def percent(found: Interval) -> str:

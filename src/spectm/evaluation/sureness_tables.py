@@ -154,14 +154,14 @@ def _kept(name: str) -> str:
 def familiar_tables(sure: Sureness) -> list[Table]:
     """Shares of the lake and of what is wrong; of what is a little off; of other waters, by their look."""
     held_out = (
-        (("lake", CORRUPTION), ANY, "Spectra of held-out dates, and what was made of them"),
-        ((MILD,), ANY, "Spectra of held-out dates, a little off"),
+        (("lake", CORRUPTION), ANY, "Held-out dates, and what was made of them"),
+        ((MILD,), ANY, "Held-out dates, a little off"),
     )
     others = ((FOREIGN,), LOOK, "Spectra of other waters, on the bands that both have")
     asked = [(sure.familiar, kinds, reason, caption) for kinds, reason, caption in (*held_out, others)]
     for left_out, blind in sure.blind_by_way():
         asked += [
-            (blind, kinds, reason, f"With an encoder, {left_out} held out together. {caption}")
+            (blind, kinds, reason, f"{caption}; with an encoder, {left_out} together")
             for kinds, reason, caption in held_out
         ]
     found = []
