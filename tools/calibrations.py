@@ -28,9 +28,15 @@ from spectm.data.labels import read_labels
 from spectm.data.patches import read_patches
 from spectm.evaluation.blends import BLENDS, BlendEstimator
 from spectm.evaluation.calibrated import out_of_date
-from spectm.evaluation.calibration_scores import censored_crps, covered, interval_score
+from spectm.evaluation.calibration_scores import (
+    censored_crps,
+    covered,
+    excess,
+    interval_score,
+    mean_over_dates,
+)
 from spectm.evaluation.findings import bracketed
-from spectm.evaluation.scores import Observations, draw_weights, interval_of
+from spectm.evaluation.scores import Observations
 from spectm.evaluation.study import headline_study
 from spectm.training.blend import spectral_views
 from spectm.training.settings import Settings
@@ -212,20 +218,21 @@ def lines_of(rows: pd.DataFrame, *, years: str = "all") -> Iterator[tuple[str, .
     tested = Rows(pd.concat([asked.table for _, asked in pairs]))
     dates = np.char.add(np.char.add(tested.lake.astype(np.str_), " "), tested.date.astype(np.str_))
     observed = Observations(log10=tested.y, below_detection=tested.below.astype(bool), dates=dates)
-    weights, reference = draw_weights(dates), None
+    every, reference = np.ones_like(observed.below_detection), None
     for name, way in WAYS.items():
         if name == "crepes" and importlib.util.find_spec("crepes") is None:
             continue
         curves = _Curves(np.concatenate([way(*pair) for pair in pairs]))
         crps = censored_crps(observed, curves)
         reference = crps if reference is None else reference
-        gap = interval_of(weights @ (crps - reference) / weights.sum(axis=1))
+        gap = mean_over_dates(observed, crps - reference, every)
         less = "" if name == "kept" else bracketed(gap.value, gap.low, gap.high, 3)
-        excess = [_excess(observed, curves, weights, threshold) for threshold in THRESHOLDS]
+        above = [excess(observed, curves, threshold) for threshold in THRESHOLDS]
+        too_low = [bracketed(found.value, found.low, found.high, 3) for found in above]
         ends = {
             level: tuple(curves.quantile((1 + side * level) / 2) for side in (-1, 1)) for level in (0.5, 0.9)
         }
-        yield (name, *_of_intervals(observed, ends), f"{crps.mean():.3f}", less, *excess)
+        yield (name, *_of_intervals(observed, ends), f"{crps.mean():.3f}", less, *too_low)
     if importlib.util.find_spec("mapie") is not None:
         found = {level: [mapie_intervals(*pair, level) for pair in pairs] for level in (0.5, 0.9)}
         ends = {level: tuple(map(np.concatenate, zip(*parts, strict=True))) for level, parts in found.items()}
@@ -238,12 +245,6 @@ def _of_intervals(observed: Observations, ends: dict[float, tuple[FloatArray, ..
     score = interval_score(observed, *ends[0.9], 0.9).mean()
     shares = (hit[0.9].mean(), hit[0.9][detected].mean(), hit[0.5][detected].mean(), score)
     return tuple(f"{value:.2f}" for value in shares)
-
-
-def _excess(observed: Observations, curves: _Curves, weights: FloatArray, threshold: float) -> str:
-    event = (observed.log10 > np.log10(threshold) - 1e-9) & ~observed.below_detection
-    found = interval_of(weights @ (event - curves.exceedance(threshold)) / weights.sum(axis=1))
-    return bracketed(found.value, found.low, found.high, 3)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -267,8 +268,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pairs = zip(files[::2], files[1::2], strict=True)
     rows = pd.concat([predicted(*pair, lake) for lake, pair in enumerate(pairs)], ignore_index=True)
     shares = ("90 % covers", "of detected rows", "50 % of detected rows", "Interval score at 90 %", "CRPS")
-    excess = (f"Frequency minus probability above {threshold:g} ug/L" for threshold in THRESHOLDS)
-    heads = ("Calibrated by", *shares, "CRPS minus kept", *excess)
+    above = (f"Frequency minus probability above {threshold:g} ug/L" for threshold in THRESHOLDS)
+    heads = ("Calibrated by", *shares, "CRPS minus kept", *above)
     for task, own in rows.groupby("task", sort=False):
         dates = own.groupby("lake")["date"].nunique().sum()
         sys.stdout.write(f"\n{task}: {len(own)} rows of {dates} dates\n\n| {' | '.join(heads)} |\n")

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from spectm.evaluation.calibration_scores import brier_skill, reliability
+from spectm.evaluation.calibration_scores import brier_skill, excess, reliability
 from spectm.evaluation.findings import bracketed
-from spectm.evaluation.scores import Observations, draw_weights, interval_of
+from spectm.evaluation.scores import Observations, reached
 from spectm.evaluation.sureness import probability_column
 from spectm.evaluation.sureness_findings import agreeing
 
@@ -69,15 +69,13 @@ def table(lines: pd.DataFrame) -> Iterator[str]:
 
 def line(own: Lines, usual: Lines, threshold: float) -> tuple[str, ...]:
     """Cells of one line; both have the same rows in the same order."""
-    observed, probability = own.observed, own.exceedance(threshold)
-    event = (observed.log10 > np.log10(threshold) - 1e-9).astype(np.float64)
-    weights = draw_weights(observed.dates)
-    excess = interval_of(weights @ (event - probability) / weights.sum(axis=1))
+    observed = own.observed
+    event, above = reached(observed, threshold), excess(observed, own, threshold)
     skill = brier_skill(observed, own, usual, threshold)
     return (
         str(event.size),
-        f"{event.sum():.0f}",
-        bracketed(excess.value, excess.low, excess.high, 3),
+        str(event.sum()),
+        bracketed(above.value, above.low, above.high, 3),
         bracketed(skill.value, skill.low, skill.high),
         agreeing(reliability(observed, own, threshold)),
     )

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import betaincinv
 
 from spectm.errors import ScoreError
-from spectm.evaluation.scores import FLOOR, Interval, Observations, draw_weights, skill
+from spectm.evaluation.scores import FLOOR, Interval, Observations, draw_weights, interval_of, reached, skill
 from spectm.trust.estimate import LEVELS
 
 __all__ = [
@@ -28,8 +28,10 @@ __all__ = [
     "coverage",
     "covered",
     "dates_alike",
+    "excess",
     "interval_score",
     "interval_width",
+    "mean_over_dates",
     "reliability",
     "subsets",
 ]
@@ -126,19 +128,22 @@ def coverage(
     weight : ndarray, shape (n,), optional
         How much each row counts; all alike unless given.
     """
-    return _mean(observed, hit.astype(np.float64), rows, weight)
+    return mean_over_dates(observed, hit.astype(np.float64), rows, weight)
 
 
 def brier_skill(
     observed: Observations, predicted: Distribution, reference: Distribution, threshold: float
 ) -> Interval:
-    """1 - Brier / Brier of a reference at a threshold (ug/L), with its interval over dates.
-
-    A value reaches a threshold from that value on, as in `spectm.evaluation.scores.exceedance_scores`.
-    """
-    event = (observed.log10 > np.log10(threshold) - 1e-9).astype(np.float64)
+    """1 - Brier / Brier of a reference at a threshold (ug/L), with its interval over dates."""
+    event = reached(observed, threshold).astype(np.float64)
     probability, other = predicted.exceedance(threshold), reference.exceedance(threshold)
-    return _interval(skill(event, probability, draw_weights(observed.dates), reference=other))
+    return interval_of(skill(event, probability, draw_weights(observed.dates), reference=other))
+
+
+def excess(observed: Observations, predicted: Distribution, threshold: float) -> Interval:
+    """Frequency minus mean probability of lying above a threshold (ug/L): above zero, too little was said."""
+    event, every = reached(observed, threshold), np.ones_like(observed.below_detection)
+    return mean_over_dates(observed, event - predicted.exceedance(threshold), every)
 
 
 def reliability(
@@ -152,13 +157,12 @@ def reliability(
         One line for each of `n_bins` equal ranges of probability that holds a row: ``threshold``,
         ``probability`` (mean predicted), ``frequency`` with ``frequency_low`` and ``frequency_high``, ``n``.
     """
-    event = (observed.log10 > np.log10(threshold) - 1e-9).astype(np.float64)
-    probability = predicted.exceedance(threshold)
+    event, probability = reached(observed, threshold).astype(np.float64), predicted.exceedance(threshold)
     place = np.minimum((probability * n_bins).astype(np.int64), n_bins - 1)
     lines = []
     for one in np.unique(place):
         rows = place == one
-        found = _mean(observed, event, rows)
+        found = mean_over_dates(observed, event, rows)
         lines.append((threshold, probability[rows].mean(), found.value, found.low, found.high, rows.sum()))
     columns = ["threshold", "probability", "frequency", "frequency_low", "frequency_high", "n"]
     return pd.DataFrame(lines, columns=columns)
@@ -303,22 +307,25 @@ def _average(values: FloatArray, rows: BoolArray, weight: FloatArray | None) -> 
     return float(np.average(values[rows], weights=None if weight is None else weight[rows]))
 
 
-def _mean(
+def mean_over_dates(
     observed: Observations, values: FloatArray, rows: BoolArray, weight: FloatArray | None = None
 ) -> Interval:
-    """Mean over some rows, with its interval over dates."""
+    """Mean of values over some rows, with its interval over dates: NaN where there is none.
+
+    Parameters
+    ----------
+    observed : Observations
+    values : ndarray, shape (n,)
+    rows : ndarray of bool, shape (n,)
+        Which of them count.
+    weight : ndarray, shape (n,), optional
+        How much each does; without it the same.
+    """
     weights = draw_weights(observed.dates)[:, rows]
     if weight is not None:
         weights = weights * weight[rows]
     total = weights.sum(axis=1)
-    return _interval(weights @ values[rows] / np.where(total > 0, total, np.nan))
-
-
-def _interval(draws: FloatArray) -> Interval:
-    """The first value, and percentiles of the others that exist."""
-    kept = draws[1:][np.isfinite(draws[1:])]
-    low, high = np.percentile(kept, [2.5, 97.5]) if kept.size else (np.nan, np.nan)
-    return Interval(float(draws[0]), float(low), float(high))
+    return interval_of(weights @ values[rows] / np.where(total > 0, total, np.nan))
 
 
 def _check(observed: Observations, low: FloatArray, high: FloatArray, level: float) -> None:

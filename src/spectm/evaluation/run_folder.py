@@ -18,7 +18,7 @@ from spectm.evaluation.scores import THRESHOLDS
 from spectm.evaluation.study import HEADLINE, MODELS, SPLITS
 from spectm.evaluation.sureness import ASKED, probability_column
 
-__all__ = ["RunFolder", "read_run_folder"]
+__all__ = ["SURENESS", "RunFolder", "read_run_folder"]
 
 FORMAT = "spectm-evaluation"
 FORMAT_VERSION = 1
@@ -31,6 +31,7 @@ SURENESS = (
     "familiar",
     "familiar_blind",
 )
+"""Tables about how sure models are; each lies in a file of its name."""
 
 
 @dataclass(frozen=True, slots=True)

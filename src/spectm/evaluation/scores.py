@@ -200,8 +200,7 @@ def exceedance_scores(
     weights = draw_weights(observed.dates)
     columns: dict[str, float] = {}
     for threshold in THRESHOLDS:
-        # A value of exactly 0.3 counts as reaching 0.3, also where its logarithm comes out one bit lower.
-        event = observed.log10 > np.log10(threshold) - 1e-9
+        event = reached(observed, threshold)
         probability, reference = predicted.exceedance(threshold), climatology.exceedance(threshold)
         gain = skill(event.astype(float), probability, weights, reference=reference)
         alarm = probability >= 0.5
@@ -344,6 +343,14 @@ def _weighted_median(values: FloatArray, weights: FloatArray) -> FloatArray:
     high = (reached > np.floor(count / 2)).argmax(-1)
     ranked = values[order]
     return np.where(count[..., 0] > 0, (ranked[low] + ranked[high]) / 2, np.nan)
+
+
+def reached(observed: Observations, threshold: float) -> BoolArray:
+    """Which rows reach a threshold (ug/L), shape (n,).
+
+    A value of exactly 0.3 counts as reaching 0.3, also where its logarithm comes out one bit lower.
+    """
+    return observed.log10 > np.log10(threshold) - 1e-9
 
 
 def interval_of(values: FloatArray) -> Interval:

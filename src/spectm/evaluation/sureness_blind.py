@@ -21,6 +21,7 @@ from spectm.data.splits import excluded_by
 from spectm.errors import ApplicabilityError, TrainingError
 from spectm.evaluation.audit import audit_spectra
 from spectm.evaluation.jobs import Job, Result, job_name
+from spectm.evaluation.scopes import Scope, blind_sources
 from spectm.evaluation.study import HEADLINE, Study
 from spectm.evaluation.sureness_corruptions import corruptions, mild_changes
 from spectm.evaluation.sureness_familiar import LAKE, fitted_to, flag_shares, judgements
@@ -159,11 +160,19 @@ def blind_judgements(
 def without(
     patches: Patches, unlabelled: Sequence[Patches], test: BoolArray
 ) -> tuple[BoolArray, list[Patches]]:
-    """Patches that may be learned from, and all spectra: neither tested nor within 60 hours of what is."""
+    """Patches that may be learned from, and all spectra: neither tested nor within 60 hours of what is.
+
+    Raises
+    ------
+    LeakageError
+        If anything of the test would be learned from.
+    """
     times = np.concatenate([patches.first[test], patches.last[test]])
-    kept = ~test & ~excluded_by(patches.first, times, until=patches.last)
-    sources = [patches.select(kept)]
-    return kept, sources + [one.select(~excluded_by(one.first, times, until=one.last)) for one in unlabelled]
+    kept = ~excluded_by(patches.first, times, until=patches.last)
+    scope = Scope(HEADLINE, "dates", [], test_times=times, test_patches=np.flatnonzero(test))
+    sources = blind_sources(patches, unlabelled, scope)
+    audit_spectra(sources, patches.select(test), times, HEADLINE, purpose="pretraining and limits of flags")
+    return kept, sources
 
 
 def blind_to(
@@ -171,8 +180,6 @@ def blind_to(
 ) -> tuple[BoolArray, SpecTM]:
     """Patches that were learned from, and a model pretrained on them."""
     kept, sources = without(patches, unlabelled, test)
-    times = np.concatenate([patches.first[test], patches.last[test]])
-    audit_spectra(sources, patches.select(test), times, HEADLINE, purpose="pretraining and limits of flags")
     return kept, pretrain(Fabric(accelerator="cpu", devices=1), sources, settings, seed=0).model.eval()
 
 

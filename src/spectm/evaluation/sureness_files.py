@@ -12,7 +12,7 @@ from spectm.evaluation import sureness_figures as figures
 from spectm.evaluation import sureness_findings as findings
 from spectm.evaluation import sureness_tables as tables
 from spectm.evaluation.figures import Picture
-from spectm.evaluation.run_folder import RunFolder
+from spectm.evaluation.run_folder import SURENESS, RunFolder
 from spectm.evaluation.scores import FLOOR
 from spectm.evaluation.sureness import ASKED, CALIBRATED, probability_column
 from spectm.evaluation.sureness_corruptions import MILD_CHANGES
@@ -41,15 +41,7 @@ __all__ = [
     "with_kinds",
 ]
 
-FILES = (
-    "calibration.csv",
-    "distribution.csv",
-    "distribution_scores.csv",
-    "reliability.csv",
-    "withheld.csv",
-    "familiar.csv",
-    "familiar_blind.csv",
-)
+FILES = tuple(f"{name}.csv" for name in SURENESS)
 ENDS = ("low_50", "high_50", "low_90", "high_90")
 CALENDAR, FAMILIAR = "climatology", "familiar"
 HEADINGS = {

@@ -29,6 +29,7 @@ __all__ = [
     "lines_of",
     "main_model",
     "percent",
+    "share_of_dates",
     "title_of",
     "withheld_verdicts",
 ]
@@ -209,22 +210,22 @@ def familiar_verdicts(sure: Sureness) -> list[str]:
 def _own_lake(table: pd.DataFrame, before: str) -> list[str]:
     if (lake := lines_of(table, spectra=LAKE, reason=ANY)).empty:
         return []
-    row, said = lake.iloc[0], _of_dates(lake)
-    dates = f"{said} of {row['n_dates']:.0f} dates" if before else (
-        f"Of the lake's own {row['n_dates']:.0f} dates, held out, {said}"
+    row, found = lake.iloc[0], share_of_dates(lake)
+    dates = f"{percent(found)} of {row['n_dates']:.0f} dates" if before else (
+        f"Of the lake's own {row['n_dates']:.0f} dates, held out, {percent(found)}"
     )  # fmt: skip
-    meant = _beside_wanted(binomial_interval(float(row["share_of_dates"]), int(row["n_dates"])))
+    meant = _beside_wanted(found)
     line = f"{before}{dates} are flagged ({meant}), and {100 * row['share']:.0f} % of {row['n']:.0f} spectra."
     look = lines_of(table, spectra=LAKE, reason=LOOK)
     if not look.empty and look["share"].iloc[0] < row["share"]:
-        line += f" By their look alone it is {_of_dates(look)} of the dates."
+        line += f" By their look alone it is {percent(share_of_dates(look))} of the dates."
     return [line]
 
 
-def _of_dates(lines: pd.DataFrame) -> str:
-    """The mean over dates of the first line, with its interval."""
+def share_of_dates(lines: pd.DataFrame) -> Interval:
+    """The mean over dates of the first line of shares that are flagged, with its interval."""
     row = lines.iloc[0]
-    return percent(binomial_interval(float(row["share_of_dates"]), int(row["n_dates"])))
+    return binomial_interval(float(row["share_of_dates"]), int(row["n_dates"]))
 
 
 def _wrong(table: pd.DataFrame, before: str) -> list[str]:

@@ -12,15 +12,16 @@ from spectm.evaluation.calibration_scores import (
     LEVELS,
     brier_skill,
     calibration_table,
+    excess,
     interval_score,
+    mean_over_dates,
     reliability,
 )
 from spectm.evaluation.scores import (
     Interval,
     Observations,
-    draw_weights,
     floored,
-    interval_of,
+    reached,
 )
 from spectm.evaluation.sureness import ASKED, probability_column
 from spectm.evaluation.task import Task
@@ -113,7 +114,7 @@ def reliability_lines(tasks: Mapping[str, Task], lines: pd.DataFrame) -> pd.Data
     for key, own in _models(lines):
         observed = tasks[key["task"]].observations(own["row"].to_numpy())
         for threshold in ASKED:
-            if _enough(_event(observed, threshold)):
+            if _enough(reached(observed, threshold)):
                 found = reliability(observed, _Asked(own), threshold)
                 parts.append(found.assign(**key)[[*KEYS, *found.columns]])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -167,11 +168,13 @@ def withheld_lines(tasks: Mapping[str, Task], judged: pd.DataFrame) -> pd.DataFr
         chosen = {"all": np.ones_like(flagged), "not flagged": ~flagged, "flagged": flagged}
         chosen |= {f"{share:g}": rank <= share + 1e-9 for share in KEPT_SHARES}
         for name, kept in chosen.items():
-            root = _mean(observed, error, kept)
+            root = mean_over_dates(observed, error, kept)
             line = {**key, "kept": name, "n": int(kept.sum()), "share": float(kept.mean())}
             line["share_of_dates"] = float(pd.Series(kept).groupby(observed.dates).mean().mean())
             squares = Interval(*(float(np.sqrt(end)) for end in (root.value, root.low, root.high)))
-            found.append(line | _named("rmse", squares) | _named("crps", _mean(observed, crps, kept)))
+            found.append(
+                line | _named("rmse", squares) | _named("crps", mean_over_dates(observed, crps, kept))
+            )
     return pd.DataFrame(found)
 
 
@@ -196,15 +199,14 @@ def _alone(task: Task, own: pd.DataFrame) -> Iterator[dict[str, Any]]:
     subsets = {"all": np.ones_like(observed.below_detection), "detected": ~observed.below_detection}
     for name, values in _losses(observed, own).items():
         for rows, chosen in subsets.items():
-            yield _line(rows, name, _mean(observed, values, chosen), int(chosen.sum()))
+            yield _line(rows, name, mean_over_dates(observed, values, chosen), int(chosen.sum()))
     for threshold in ASKED:
-        event, probability = _event(observed, threshold), _Asked(own).exceedance(threshold)
+        event, probability = reached(observed, threshold), _Asked(own).exceedance(threshold)
         more = {"threshold": threshold, "positives": int(event.sum())}
-        loss = _mean(observed, (probability - event) ** 2, subsets["all"])
+        loss = mean_over_dates(observed, (probability - event) ** 2, subsets["all"])
         yield _line("all", "brier", loss, event.size) | more
         if _enough(event):
-            excess = _mean(observed, event - probability, subsets["all"])
-            yield _line("all", "excess", excess, event.size) | more
+            yield _line("all", "excess", excess(observed, _Asked(own), threshold), event.size) | more
 
 
 def _beside(task: Task, own: pd.DataFrame, other: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -216,10 +218,10 @@ def _beside(task: Task, own: pd.DataFrame, other: pd.DataFrame) -> Iterator[dict
     mine, theirs = _losses(observed, own), _losses(observed, other)
     for name in mine:
         for subset, chosen in subsets.items():
-            gap = _mean(observed, mine[name] - theirs[name], chosen)
+            gap = mean_over_dates(observed, mine[name] - theirs[name], chosen)
             yield _line(subset, name, gap, int(chosen.sum()))
     for threshold in ASKED:
-        event = _event(observed, threshold)
+        event = reached(observed, threshold)
         if _enough(event):
             gain = brier_skill(observed, _Asked(own), _Asked(other), threshold)
             more = {"threshold": threshold, "positives": int(event.sum())}
@@ -235,25 +237,13 @@ def _losses(observed: Observations, lines: pd.DataFrame) -> dict[str, FloatArray
     return found
 
 
-def _event(observed: Observations, threshold: float) -> FloatArray:
-    """1 where a value reaches a threshold (ug/L), as `spectm.evaluation.scores` has it."""
-    return (observed.log10 > np.log10(threshold) - 1e-9).astype(np.float64)
-
-
-def _enough(event: FloatArray) -> bool:
+def _enough(event: BoolArray) -> bool:
     return FEWEST_CASES <= event.sum() <= event.size - FEWEST_CASES
 
 
 def _line(rows: str, score: str, value: Interval, n: int) -> dict[str, Any]:
     found: dict[str, Any] = {"rows": rows, "score": score, "threshold": np.nan, "n": n, "positives": np.nan}
     return found | {"value": value.value, "low": value.low, "high": value.high}
-
-
-def _mean(observed: Observations, values: FloatArray, rows: BoolArray) -> Interval:
-    """Mean over some rows, with its interval over dates: NaN where there is none."""
-    weights = draw_weights(observed.dates)[:, rows]
-    total = weights.sum(axis=1)
-    return interval_of(weights @ values[rows] / np.where(total > 0, total, np.nan))
 
 
 def _named(name: str, interval: Interval) -> dict[str, float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from spectm.evaluation.calibration_scores import ALIKE, binomial_interval
+from spectm.evaluation.calibration_scores import ALIKE
 from spectm.evaluation.findings import bracketed, number
 from spectm.evaluation.report_tables import Table
 from spectm.evaluation.sureness import ASKED
@@ -19,6 +19,7 @@ from spectm.evaluation.sureness_findings import (
     lines_of,
     main_model,
     percent,
+    share_of_dates,
     title_of,
 )
 from spectm.evaluation.sureness_scores import AGAINST
@@ -175,16 +176,16 @@ def familiar_tables(sure: Sureness) -> list[Table]:
 
 
 def _familiar_row(own: pd.DataFrame, reason: str) -> tuple[str, ...]:
-    first = own[own["reason"] == reason].iloc[0]
+    counted = own[own["reason"] == reason]
+    first = counted.iloc[0]
     reasons = own[~own["reason"].isin((ANY, LOOK))].sort_values("share", ascending=False, kind="stable")
     named = [f"{row['reason']} {100 * row['share']:.0f} %" for row in reasons.to_dict("records")]
-    of_dates = binomial_interval(float(first["share_of_dates"]), int(first["n_dates"]))
     return (
         str(first["spectra"]),
         str(int(first["n"])),
         str(int(first["n_dates"])),
         f"{100 * first['share']:.0f} %",
-        percent(of_dates),
+        percent(share_of_dates(counted)),
         ", ".join(named[:MOST_REASONS]) or "none",
     )
 
